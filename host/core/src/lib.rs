@@ -1,0 +1,36 @@
+//! The vocabulary of Postern as types: ids, events, subscriptions, deliveries, manifests, grants, the retry policy, time.
+//!
+//! Nothing here does I/O. A value of one of these types has been checked: text from outside becomes an id, a host pattern
+//! or a manifest only by parsing, so the other crates need not doubt it again.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`id`] | names of plugins, hooks, event types and providers; ids of events, subscriptions and deliveries |
+//! | [`time`] | [`Timestamp`] in milliseconds, and the clock that tests can turn |
+//! | [`json`] | a JSON text that is known to parse |
+//! | [`event`] | event types and events |
+//! | [`subscription`] | who wants what, delivered how |
+//! | [`delivery`] | one event for one subscription: its state, its attempts, its exchanges |
+//! | [`retry`] | when a failed delivery is tried again |
+//! | [`host_pattern`] | hosts that a provider asks for or is granted |
+//! | [`manifest`] | what a provider says of itself, checked |
+//! | [`grant`] | what an operator allows a provider |
+
+pub mod delivery;
+pub mod event;
+pub mod grant;
+pub mod host_pattern;
+pub mod id;
+pub mod json;
+pub mod manifest;
+pub mod retry;
+pub mod subscription;
+pub mod time;
+
+pub use delivery::{Attempt, Delivery, Exchange};
+pub use event::{Event, EventType};
+pub use id::{DeliveryId, EventId, EventTypeId, HookId, PluginId, ProviderId, SubscriptionId, TenantId};
+pub use json::Json;
+pub use manifest::Manifest;
+pub use subscription::Subscription;
+pub use time::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,114 @@
+//! Subscriptions: who wants which events, delivered how.
+
+use crate::id::{EventTypeId, ParseIdError, ProviderId, SubscriptionId, TenantId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// What an administrator connected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// The tenant whose events it gets.
+    #[serde(default)]
+    pub tenant: TenantId,
+    /// 1 to 100 characters.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who delivers.
+    pub provider_id: ProviderId,
+    /// The provider's settings, without its secrets: those are kept sealed beside it, and [`crate::manifest::SECRET_MARK`]
+    /// stands in their places.
+    pub provider_config: serde_json::Value,
+    /// The version of the provider's config schema that the settings were written for.
+    pub config_version: u32,
+    /// The event types, at least one.
+    pub events: Vec<EventPattern>,
+    /// Whether it gets new deliveries.
+    pub enabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// An event type's id, or all that begin with a prefix: `incident.*`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventPattern {
+    /// One event type.
+    Exact(EventTypeId),
+    /// Every event type whose id begins with these parts: `incident` for `incident.*`.
+    Under(String),
+}
+
+impl EventPattern {
+    /// Whether the event type is meant.
+    pub fn matches(&self, event_type: &EventTypeId) -> bool {
+        match self {
+            Self::Exact(id) => id == event_type,
+            Self::Under(prefix) => event_type.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('.')),
+        }
+    }
+}
+
+impl FromStr for EventPattern {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_suffix(".*") {
+            // Any hook behind the prefix makes a whole id of it, so the prefix is checked as part of one.
+            Some(prefix) => format!("{prefix}.x").parse::<EventTypeId>().map(|_| Self::Under(prefix.to_owned())),
+            None => text.parse().map(Self::Exact),
+        }
+    }
+}
+
+impl fmt::Display for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(id) => id.fmt(f),
+            Self::Under(prefix) => write!(f, "{prefix}.*"),
+        }
+    }
+}
+
+impl fmt::Debug for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for EventPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_parts() {
+        let pattern: EventPattern = "incident.*".parse().unwrap();
+        assert!(pattern.matches(&"incident.incident.created".parse().unwrap()));
+        assert!(!pattern.matches(&"incidents.created".parse().unwrap()));
+        let exact: EventPattern = "incident.created".parse().unwrap();
+        assert!(exact.matches(&"incident.created".parse().unwrap()));
+        assert!(!exact.matches(&"incident.created.late".parse().unwrap()));
+        for bad in ["*", ".*", "inc*", "incident.*.x", ""] {
+            assert!(bad.parse::<EventPattern>().is_err(), "{bad}");
+        }
+    }
+}
