@@ -1,1 +1,54 @@
-fn main() {}
+//! The `postern` program: the daemon, and the commands that talk to one.
+
+mod arguments;
+mod commands;
+mod config;
+mod demo;
+mod host;
+mod output;
+
+use anyhow::Result;
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the asynchronous runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let remote = arguments.remote;
+    match arguments.command {
+        Command::Serve(serve) => commands::serve::run(serve).await,
+        Command::Demo(options) => demo::run(options).await,
+        Command::Event(command) => commands::event::run(command, &remote).await,
+        Command::Provider(command) => commands::provider::run(command, &remote).await,
+        Command::Subscription(command) => commands::subscription::run(command, &remote).await,
+        Command::Delivery(command) => commands::delivery::run(command, &remote).await,
+        Command::Token(command) => commands::token::run(command, &remote).await,
+        Command::Config(command) => commands::config::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut <Arguments as clap::CommandFactory>::command(),
+                "postern",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    }
+}

@@ -1,1 +1,29 @@
-//! postern-delivery
+//! What Postern does: keeps the catalog of event types, providers and subscriptions, takes emissions, and sees that each
+//! delivery succeeds or is given up for a reason that somebody can read.
+//!
+//! Invariants:
+//! - An emission is answered only after its event and its deliveries are durable.
+//! - Nothing is stored before it was checked, and what was refused changes nothing.
+//! - Every claimed delivery ends in a recorded step, in a release, or with the process; the last is found at the next start.
+//! - Settings and secrets are those at the time of the attempt, never a copy that travelled with the delivery.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`machine`] | what a delivery becomes after an attempt; pure |
+//! | [`catalog`] | event types, providers and subscriptions, in memory and in the store |
+//! | [`emit`] | takes an emission |
+//! | [`attempt`] | one attempt, from the claim to the outcome |
+//! | [`coordinator`] | claims what is due and runs attempts |
+//! | [`error`] | what callers are told |
+
+pub mod attempt;
+pub mod catalog;
+pub mod coordinator;
+pub mod emit;
+pub mod error;
+pub mod machine;
+
+pub use catalog::{Catalog, Parts};
+pub use coordinator::Coordinator;
+pub use emit::{Emission, Emitted};
+pub use error::Error;

@@ -1,0 +1,111 @@
+//! Reads JSON bodies and query strings, with the place of what does not fit.
+
+use crate::problem::Problem;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use postern_events::Violation;
+use postern_store::PageRequest;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The largest JSON body: 2 MiB, room for a payload of 1 MiB in any spelling.
+pub const LARGEST: usize = 2 << 20;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence != "application/json" && !essence.ends_with("+json") {
+            let detail = format!("the body is `{essence}`; send application/json");
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| too_large(&rejection, LARGEST))?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// What reading a body came to, as a problem.
+pub fn too_large(rejection: &BytesRejection, limit: usize) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body is larger than {limit} bytes"))
+    } else {
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", format!("the body could not be read: {rejection}"))
+    }
+}
+
+/// Parses JSON.
+///
+/// # Errors
+/// It is no JSON (400), or does not have the form that is needed (422, with the place).
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if !inner.is_data() {
+            return Problem::new(StatusCode::BAD_REQUEST, "bad-json", format!("the body is no JSON: {inner}"));
+        }
+        let pointer = if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };
+        Problem::invalid("the body does not have the form that is needed").at(vec![Violation::new(pointer, inner.to_string())])
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad-json", format!("the body is no JSON: {error}")))?;
+    Ok(value)
+}
+
+/// The query string.
+#[derive(Debug)]
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Query::<T>::from_request_parts(parts, state)
+            .await
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, "bad-query", rejection.body_text()))
+    }
+}
+
+/// Which part of a listing: `?limit=&cursor=`.
+#[derive(Debug, Deserialize)]
+pub struct Paging {
+    /// At most so many, 1 to 500. Default: 50.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// The `nextCursor` of the part before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+impl Paging {
+    /// The same for the store.
+    ///
+    /// # Errors
+    /// The limit is out of range.
+    pub fn request(self) -> Result<PageRequest, Problem> {
+        Ok(PageRequest { limit: self.limit()?, after: self.cursor })
+    }
+
+    /// The limit, checked.
+    ///
+    /// # Errors
+    /// It is out of range.
+    pub fn limit(&self) -> Result<usize, Problem> {
+        match self.limit.unwrap_or(50) {
+            limit @ 1..=500 => Ok(limit),
+            _ => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-query", "limit is a number from 1 to 500")),
+        }
+    }
+}

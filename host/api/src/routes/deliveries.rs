@@ -1,0 +1,74 @@
+//! Deliveries, their attempts and their exchanges.
+
+use super::{page, parse};
+use crate::App;
+use crate::access::Read;
+use crate::body::{Paging, Params};
+use crate::problem::Problem;
+use axum::Json;
+use axum::extract::{Path, State};
+use postern_core::delivery::Status;
+use postern_core::{Delivery, DeliveryId, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
+use postern_store::DeliveryFilter;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Listing {
+    tenant: Option<TenantId>,
+    subscription: Option<SubscriptionId>,
+    status: Option<Status>,
+    event_type: Option<EventTypeId>,
+    provider: Option<ProviderId>,
+    event: Option<EventId>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// A delivery as callers see it.
+pub(super) fn view(delivery: &Delivery) -> Value {
+    let mut view = json!(delivery);
+    view["event"] = json!(delivery.id.event);
+    view
+}
+
+pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
+    let request = Paging { limit: listing.limit, cursor: listing.cursor }.request()?;
+    let filter = DeliveryFilter {
+        tenant: listing.tenant,
+        subscription: listing.subscription,
+        provider: listing.provider,
+        event: listing.event,
+        event_type: listing.event_type,
+        status: listing.status,
+        since: listing.since,
+        until: listing.until,
+    };
+    let found = app.store.list_deliveries(filter, request).await?;
+    Ok(page(found.items.iter().map(view).collect(), found.next))
+}
+
+pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let (delivery, steps) = find(&app, &id).await?;
+    let mut view = view(&delivery);
+    view["history"] = json!(steps);
+    Ok(Json(view))
+}
+
+pub(super) async fn attempt(
+    _: Read,
+    State(app): State<App>,
+    Path((id, number)): Path<(String, u32)>,
+) -> Result<Json<Value>, Problem> {
+    let (_, steps) = find(&app, &id).await?;
+    let attempt = steps.into_iter().filter_map(|step| step.attempt).find(|attempt| attempt.number == number);
+    attempt.map(|attempt| Json(json!(attempt))).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))
+}
+
+async fn find(app: &App, id: &str) -> Result<(Delivery, Vec<postern_core::delivery::Step>), Problem> {
+    let parsed: DeliveryId = parse(id)?;
+    app.store.delivery(parsed).await?.ok_or_else(|| Problem::not_found("delivery", id))
+}

@@ -1,0 +1,59 @@
+//! Event types.
+
+use super::{page, parse};
+use crate::App;
+use crate::access::{Admin, Read};
+use crate::body::{Body, Params};
+use crate::problem::Problem;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use postern_core::{EventType, EventTypeId, PluginId};
+use postern_delivery::catalog::EventTypeInput;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(super) async fn register(
+    _: Admin,
+    State(app): State<App>,
+    Path((plugin, hook)): Path<(String, String)>,
+    Body(input): Body<EventTypeInput>,
+) -> Result<(StatusCode, Json<EventType>), Problem> {
+    let (event_type, new) = app.catalog.register(parse(&plugin)?, parse(&hook)?, input).await?;
+    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(event_type)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Listing {
+    plugin: Option<PluginId>,
+    group_by: Option<String>,
+}
+
+pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
+    let mut all = app.catalog.event_types();
+    all.retain(|event_type| listing.plugin.as_ref().is_none_or(|plugin| event_type.definition.plugin == *plugin));
+    match listing.group_by.as_deref() {
+        None => Ok(page(all.iter().map(|event_type| json!(event_type.definition)).collect(), None)),
+        Some("category") => {
+            let mut groups: std::collections::BTreeMap<&str, Vec<&EventType>> = std::collections::BTreeMap::new();
+            for event_type in &all {
+                groups.entry(&event_type.definition.category).or_default().push(&event_type.definition);
+            }
+            let groups =
+                groups.into_iter().map(|(category, event_types)| json!({ "category": category, "eventTypes": event_types }));
+            Ok(page(groups.collect(), None))
+        }
+        Some(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-query", "groupBy can only be `category`")),
+    }
+}
+
+pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<EventType>, Problem> {
+    let id: EventTypeId = parse(&id)?;
+    Ok(Json(app.catalog.event_type(&id)?.definition.clone()))
+}
+
+pub(super) async fn remove(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.catalog.unregister(&parse(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

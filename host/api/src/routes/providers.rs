@@ -1,0 +1,111 @@
+//! Providers: what there is, adding one, and what each may do.
+
+use super::{page, parse};
+use crate::App;
+use crate::access::{Admin, Read};
+use crate::body::{Body, Params, too_large};
+use crate::problem::Problem;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
+use axum::http::StatusCode;
+use postern_core::grant::Grant;
+use postern_core::{PluginId, ProviderId};
+use postern_delivery::catalog::Provider;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The largest component that is read at all; the sandbox's own bound then judges it.
+const LARGEST_COMPONENT: usize = 64 << 20;
+
+fn view(provider: &Provider) -> Value {
+    let mut view = json!({
+        "id": provider.manifest.id,
+        "displayName": provider.manifest.display_name,
+        "version": provider.manifest.version,
+        "digest": provider.digest,
+        "size": provider.size,
+        "contract": provider.contract(),
+        "bundled": provider.bundled,
+        "grant": *provider.grant,
+        "asks": provider.asks(),
+        "pending": provider.pending.as_ref().map(|pending| json!({ "version": pending.manifest.version, "digest": pending.digest })),
+        "manifest": provider.manifest,
+    });
+    if let (Value::Object(view), Ok(Value::Object(state))) = (&mut view, serde_json::to_value(&provider.state)) {
+        view.extend(state);
+    }
+    view
+}
+
+pub(super) async fn list(_: Read, State(app): State<App>) -> Json<Value> {
+    page(app.catalog.providers().iter().map(|provider| view(provider)).collect(), None)
+}
+
+pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(view(&*app.catalog.provider(&parse(&id)?)?)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Adding {
+    plugin: PluginId,
+}
+
+pub(super) async fn add(
+    _: Admin,
+    State(app): State<App>,
+    Params(adding): Params<Adding>,
+    mut request: Request,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    DefaultBodyLimit::max(LARGEST_COMPONENT).apply(&mut request);
+    let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| too_large(&rejection, LARGEST_COMPONENT))?;
+    let added = app.catalog.add_provider(&adding.plugin, bytes.to_vec()).await?;
+    let provider = app.catalog.provider(&added.id)?;
+    Ok((if added.new { StatusCode::CREATED } else { StatusCode::OK }, Json(view(&provider))))
+}
+
+pub(super) async fn approve(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let id: ProviderId = parse(&id)?;
+    app.catalog.approve_provider(&id).await?;
+    Ok(Json(view(&*app.catalog.provider(&id)?)))
+}
+
+pub(super) async fn grant(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Grant>, Problem> {
+    Ok(Json((*app.catalog.provider(&parse(&id)?)?.grant).clone()))
+}
+
+pub(super) async fn set_grant(
+    _: Admin,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(grant): Body<Grant>,
+) -> Result<Json<Grant>, Problem> {
+    Ok(Json((*app.catalog.set_grant(&parse(&id)?, grant).await?.grant).clone()))
+}
+
+pub(super) async fn remove(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.catalog.remove_provider(&parse(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Testing {
+    config: Value,
+}
+
+pub(super) async fn test_connection(
+    _: Admin,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(testing): Body<Testing>,
+) -> Result<Json<Value>, Problem> {
+    let report = app.catalog.test_connection(&parse(&id)?, testing.config).await?;
+    let (success, message) = match report.result {
+        Ok(Ok(message)) => (true, message),
+        Ok(Err(message)) => (false, message),
+        Err(error) => (false, error.to_string()),
+    };
+    Ok(Json(json!({ "success": success, "message": message, "exchanges": report.exchanges, "log": report.log })))
+}

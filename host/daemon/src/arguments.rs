@@ -1,0 +1,66 @@
+//! What the program takes on its command line.
+
+use crate::commands::{config, delivery, event, provider, serve, subscription, token};
+use crate::demo;
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use postern_client::Client;
+
+/// Delivers a platform's events to external systems through sandboxed providers.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon.
+    Serve(serve::Serve),
+    /// Show one event on its whole way, on a fresh store with a receiver of its own.
+    Demo(demo::Options),
+    /// Event types and events: register, emit, list, show.
+    #[command(subcommand)]
+    Event(event::Command),
+    /// Providers: list, show, add, approve, grant, test, remove.
+    #[command(subcommand)]
+    Provider(provider::Command),
+    /// Subscriptions: create, list, show, update, enable, disable, delete.
+    #[command(subcommand)]
+    Subscription(subscription::Command),
+    /// Deliveries: list, show.
+    #[command(subcommand)]
+    Delivery(delivery::Command),
+    /// Tokens: create, list, revoke.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The configuration that is in force, or all that there is to configure.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print a script that completes commands in a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the daemon is, for the commands that talk to one.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// The daemon's URL.
+    #[arg(long, global = true, env = "POSTERN_URL", default_value = "http://127.0.0.1:7676")]
+    server: String,
+    /// A token; the first one is in the file admin-token of the data directory.
+    #[arg(long, global = true, env = "POSTERN_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl Remote {
+    /// A client for it.
+    pub(crate) fn client(&self) -> Result<Client> {
+        Ok(Client::new(&self.server, self.token.clone())?)
+    }
+}

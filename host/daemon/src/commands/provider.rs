@@ -1,0 +1,144 @@
+//! `postern provider`.
+
+use super::json;
+use crate::arguments::Remote;
+use crate::output::{Format, print};
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use postern_client::{Body, Client};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the providers.
+    List {
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show a provider: its manifest with the schema of its settings, its grant, its state.
+    Show {
+        /// The provider's id.
+        id: String,
+    },
+    /// Add a component as a provider, or upgrade the one that it is.
+    Add {
+        /// The component, or a core module built for the contract.
+        file: PathBuf,
+        /// The plugin that it belongs to; the provider's id begins with it.
+        #[arg(long)]
+        plugin: String,
+        /// Grant it what it asks for at once.
+        #[arg(long)]
+        approve: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Grant a provider the hosts that it asks for.
+    Approve {
+        /// The provider's id.
+        id: String,
+    },
+    /// Allow a provider to reach more hosts; without --host, show those that it may reach.
+    Grant {
+        /// The provider's id.
+        id: String,
+        /// A host pattern: `hooks.slack.com`, `*.atlassian.net`, `http://127.0.0.1:9000`, `{config.url}`. Give it several times for several.
+        #[arg(long = "host")]
+        hosts: Vec<String>,
+        /// Allow only these hosts, in place of those before.
+        #[arg(long, requires = "hosts")]
+        only: bool,
+    },
+    /// Try settings out without saving them.
+    Test {
+        /// The provider's id.
+        id: String,
+        /// The settings: JSON, @FILE or - for standard input.
+        #[arg(long)]
+        config: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Remove a provider that nothing uses.
+    Remove {
+        /// The provider's id.
+        id: String,
+    },
+}
+
+pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
+    let client = remote.client()?;
+    let path = |id: &str| format!("/api/v1/providers/{id}");
+    match command {
+        Command::List { format } => {
+            let items = client.list("/api/v1/providers", &[], usize::MAX).await?;
+            let columns = [
+                ("PROVIDER", "/id"),
+                ("NAME", "/displayName"),
+                ("VERSION", "/version"),
+                ("STATE", "/state"),
+                ("GRANTED", "/grant/hosts"),
+                ("ASKS", "/asks"),
+            ];
+            format.rows(&items, &columns)
+        }
+        Command::Show { id } => print(&serde_json::to_string_pretty(&client.get(&path(&id)).await?)?),
+        Command::Add { file, plugin, approve, format } => {
+            let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let mut added =
+                client.call(Method::POST, &format!("/api/v1/providers?plugin={plugin}"), Body::Component(bytes)).await?;
+            let id = added["id"].as_str().unwrap_or_default().to_owned();
+            let asks = hosts(&added["asks"]);
+            if approve {
+                added = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;
+            }
+            let sentence = match (asks.is_empty() || approve, &added["version"]) {
+                (true, version) => format!("{id} {} is active", version.as_str().unwrap_or_default()),
+                (false, _) => format!(
+                    "{id} waits for approval: it asks to reach {}. Approve it: postern provider approve {id}",
+                    asks.join(", ")
+                ),
+            };
+            format.object(&added, Some(sentence))
+        }
+        Command::Approve { id } => {
+            let approved = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;
+            print(&format!("{id} may reach {}", hosts(&approved["grant"]["hosts"]).join(", ")))
+        }
+        Command::Grant { id, hosts: given, only } => grant(&client, &path(&id), &id, given, only).await,
+        Command::Test { id, config, format } => {
+            let result = client.post(&format!("{}/test-connection", path(&id)), json!({ "config": json(&config)? })).await?;
+            let message = result["message"].as_str().unwrap_or_default().to_owned();
+            let success = result["success"] == true;
+            format.object(&result, success.then_some(message.clone()))?;
+            if success { Ok(()) } else { bail!("the test failed: {message}") }
+        }
+        Command::Remove { id } => {
+            client.delete(&path(&id)).await?;
+            print(&format!("removed {id}"))
+        }
+    }
+}
+
+async fn grant(client: &Client, path: &str, id: &str, mut given: Vec<String>, only: bool) -> Result<()> {
+    let path = format!("{path}/grant");
+    let mut present = client.get(&path).await?;
+    if given.is_empty() {
+        return print(&format!("{id} may reach {}", hosts(&present["hosts"]).join(", ")));
+    }
+    if !only {
+        let mut all = hosts(&present["hosts"]);
+        given.retain(|host| !all.contains(host));
+        all.append(&mut given);
+        given = all;
+    }
+    present["hosts"] = json!(given);
+    let granted = client.put(&path, present).await?;
+    print(&format!("{id} may reach {}", hosts(&granted["hosts"]).join(", ")))
+}
+
+fn hosts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,124 @@
+//! `postern serve`.
+
+use crate::config::{Config, Format};
+use crate::host::Host;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use postern_store::Engine;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    source: Source,
+    /// Write the bound address to this file once the API serves.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", env = "POSTERN_CONFIG")]
+    config: Option<PathBuf>,
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the API listens; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// What keeps the data: sled or redb.
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<Engine>,
+}
+
+impl Source {
+    /// The configuration that is in force.
+    pub(crate) fn load(&self) -> Result<Config> {
+        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
+        if let Some(directory) = &self.data {
+            config.store.directory.clone_from(directory);
+        }
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(engine) = self.engine {
+            config.store.engine = engine;
+        }
+        Ok(config)
+    }
+}
+
+pub(crate) async fn run(serve: Serve) -> Result<()> {
+    let config = serve.source.load()?;
+    log_to_stderr(&config)?;
+    // Handlers first: a signal during a long start must end it too.
+    let mut stop = Stop::new()?;
+    let host = tokio::select! {
+        host = Host::start(&config) => host?,
+        () = stop.asked() => return Ok(()),
+    };
+    tracing::info!(address = %host.address, engine = %config.store.engine, directory = %config.store.directory.display(), unfinished = host.unfinished, "postern serves");
+    if let Some(path) = &host.admin_token {
+        tracing::info!(path = %path.display(), "the first admin token was made; it is in this file");
+    }
+    if let Some(path) = &serve.ready_file {
+        write_ready(path, host.address)?;
+    }
+    tokio::select! {
+        () = stop.asked() => {}
+        reason = host.broken() => {
+            // Nobody knows what is on the disk now; the next start reads it anew.
+            bail!("the store failed and the daemon stops: {reason}");
+        }
+    }
+    tracing::info!("stopping; a second signal ends at once");
+    tokio::select! {
+        result = host.stop() => result?,
+        () = stop.asked() => bail!("ended by a second signal; what was in flight is delivered after the next start"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+pub(crate) struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    pub(crate) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A reader of the file never sees half an address.
+fn write_ready(path: &Path, address: SocketAddr) -> Result<()> {
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, format!("{address}\n"))
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .with_context(|| format!("the ready file {} cannot be written", path.display()))
+}
+
+pub(crate) fn log_to_stderr(config: &Config) -> Result<()> {
+    let filter =
+        EnvFilter::try_new(&config.log.level).with_context(|| format!("[log] level `{}` is not understood", config.log.level))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        Format::Text => subscriber.with_target(false).init(),
+        Format::Json => subscriber.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

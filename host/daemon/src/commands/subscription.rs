@@ -1,0 +1,114 @@
+//! `postern subscription`.
+
+use super::json;
+use crate::arguments::Remote;
+use crate::output::{Format, print};
+use anyhow::Result;
+use clap::Subcommand;
+use serde_json::json;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Subscribe a provider to event types.
+    Create {
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// What it is for.
+        #[arg(long)]
+        description: Option<String>,
+        /// The provider: `postern.webhook`.
+        #[arg(long)]
+        provider: String,
+        /// The provider's settings: JSON, @FILE or - for standard input. `postern provider show` tells what it takes.
+        #[arg(long)]
+        config: String,
+        /// An event type, or all under a prefix: `incident.*`. Give it several times for several.
+        #[arg(long = "event", required = true)]
+        events: Vec<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List the subscriptions.
+    List {
+        /// At most so many.
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show a subscription; secrets are masked.
+    Show {
+        /// The subscription's id.
+        id: String,
+    },
+    /// Change fields; the mark of a secret keeps it, null clears a field.
+    Update {
+        /// The subscription's id.
+        id: String,
+        /// A JSON merge patch: JSON, @FILE or - for standard input.
+        #[arg(long)]
+        change: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Let it get new deliveries again.
+    Enable {
+        /// The subscription's id.
+        id: String,
+    },
+    /// Stop its deliveries; those that are queued end as failed.
+    Disable {
+        /// The subscription's id.
+        id: String,
+    },
+    /// Remove it; deliveries that are queued end as failed.
+    Delete {
+        /// The subscription's id.
+        id: String,
+    },
+}
+
+pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
+    let client = remote.client()?;
+    let path = |id: &str| format!("/api/v1/subscriptions/{id}");
+    match command {
+        Command::Create { name, description, provider, config, events, format } => {
+            let body = json!({
+                "name": name, "description": description, "providerId": provider,
+                "providerConfig": json(&config)?, "events": events,
+            });
+            let created = client.post("/api/v1/subscriptions", body).await?;
+            let sentence = format!("created {}", created["id"].as_str().unwrap_or_default());
+            format.object(&created, Some(sentence))
+        }
+        Command::List { limit, format } => {
+            let items = client.list("/api/v1/subscriptions", &[], limit).await?;
+            let columns = [
+                ("SUBSCRIPTION", "/id"),
+                ("NAME", "/name"),
+                ("PROVIDER", "/providerId"),
+                ("EVENTS", "/events"),
+                ("ENABLED", "/enabled"),
+            ];
+            format.rows(&items, &columns)
+        }
+        Command::Show { id } => print(&serde_json::to_string_pretty(&client.get(&path(&id)).await?)?),
+        Command::Update { id, change, format } => {
+            let updated = client.patch(&path(&id), json(&change)?).await?;
+            format.object(&updated, Some(format!("updated {id}")))
+        }
+        Command::Enable { id } => {
+            client.patch(&path(&id), json!({ "enabled": true })).await?;
+            print(&format!("enabled {id}"))
+        }
+        Command::Disable { id } => {
+            client.patch(&path(&id), json!({ "enabled": false })).await?;
+            print(&format!("disabled {id}"))
+        }
+        Command::Delete { id } => {
+            client.delete(&path(&id)).await?;
+            print(&format!("deleted {id}"))
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The configuration: defaults, then a file, then the environment, then flags.
+
+use anyhow::{Context, Result, bail};
+use postern_core::host_pattern::HostPattern;
+use postern_core::retry::{Policy, Span};
+use postern_egress::AllowRule;
+use postern_store::Engine;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Every key with its default and its meaning; `postern config show --defaults` prints it.
+pub(crate) const DEFAULTS: &str = include_str!("../postern.toml");
+
+/// All that can be configured. `postern.toml` beside this crate says what each key means.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) secrets: Secrets,
+    pub(crate) egress: Egress,
+    pub(crate) delivery: Delivery,
+    pub(crate) providers: Providers,
+    pub(crate) sandbox: postern_runtime::Limits,
+    pub(crate) retention: Retention,
+    pub(crate) log: Log,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7676)) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Store {
+    pub(crate) engine: Engine,
+    pub(crate) directory: PathBuf,
+    pub(crate) cache_mib: u64,
+    pub(crate) reserve_mib: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { engine: Engine::Sled, directory: "postern-data".into(), cache_mib: 64, reserve_mib: 64 }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Secrets {
+    /// Empty: `master-key` in the data directory.
+    pub(crate) master_key_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Egress {
+    pub(crate) allow: Vec<AllowRule>,
+    pub(crate) plain_http: Vec<HostPattern>,
+    pub(crate) limits: postern_egress::Limits,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Delivery {
+    pub(crate) retry: Vec<Span>,
+    pub(crate) jitter: f64,
+    pub(crate) concurrency: u32,
+    pub(crate) drain: Span,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            retry: policy.delays.into_iter().map(Span).collect(),
+            jitter: policy.jitter,
+            concurrency: 512,
+            drain: Span(Duration::from_secs(30)),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Providers {
+    /// Empty: `cache` in the data directory.
+    pub(crate) compile_cache: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Retention {
+    pub(crate) deliveries: Span,
+    pub(crate) failed: Span,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self { deliveries: Span(Duration::from_secs(30 * DAY)), failed: Span(Duration::from_secs(90 * DAY)) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: Format,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: Format::Text }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+impl Config {
+    /// What a file and the environment say.
+    pub(crate) fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let config = match file {
+            None => Self::default(),
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("the configuration {} cannot be read", file.display()))?;
+                toml::from_str(&text).with_context(|| format!("the configuration {} is not understood", file.display()))?
+            }
+        };
+        let config = config.overridden(environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Sets each key that has a variable: `[egress] plain-http` is `POSTERN_EGRESS_PLAIN_HTTP`.
+    fn overridden(self, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let mut table = toml::Table::try_from(&self).context("the configuration cannot be written down")?;
+        let mut changed = false;
+        for (name, text) in environment.filter(|(name, _)| name.starts_with("POSTERN_")) {
+            if let Some(value) = find(&mut table, "POSTERN", &name) {
+                *value = read(value, &text).with_context(|| format!("the environment variable {name} is not understood"))?;
+                changed = true;
+            }
+        }
+        if changed { table.try_into().context("the configuration from the environment is not understood") } else { Ok(self) }
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.delivery.jitter) {
+            bail!("[delivery] jitter is {}; it must be from 0 to 1", self.delivery.jitter);
+        }
+        if !(1..=10_000).contains(&self.delivery.concurrency) {
+            bail!("[delivery] concurrency is {}; it must be from 1 to 10000", self.delivery.concurrency);
+        }
+        if self.delivery.retry.len() > 100 {
+            bail!("[delivery] retry has {} delays; at most 100 are allowed", self.delivery.retry.len());
+        }
+        Ok(())
+    }
+
+    /// When failed deliveries are tried again.
+    pub(crate) fn retry(&self) -> Policy {
+        Policy { delays: self.delivery.retry.iter().map(|span| span.0).collect(), jitter: self.delivery.jitter }
+    }
+
+    /// A path of the data directory, unless the configuration names another.
+    pub(crate) fn path(&self, configured: &Path, name: &str) -> PathBuf {
+        if configured.as_os_str().is_empty() { self.store.directory.join(name) } else { configured.to_owned() }
+    }
+}
+
+fn find<'a>(table: &'a mut toml::Table, prefix: &str, wanted: &str) -> Option<&'a mut toml::Value> {
+    for (key, value) in table.iter_mut() {
+        let name = format!("{prefix}_{}", key.to_uppercase().replace('-', "_"));
+        match value {
+            toml::Value::Table(inner) => {
+                if let Some(found) = find(inner, &name, wanted) {
+                    return Some(found);
+                }
+            }
+            value if name == wanted => return Some(value),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Reads a text as what the present value is: a text stands as it is, a list may be separated by commas.
+fn read(present: &toml::Value, text: &str) -> Result<toml::Value> {
+    match present {
+        toml::Value::String(_) => Ok(toml::Value::String(text.to_owned())),
+        toml::Value::Array(_) if !text.trim_start().starts_with('[') => Ok(toml::Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| toml::Value::String(item.to_owned()))
+                .collect(),
+        )),
+        _ => {
+            let mut table: toml::Table = format!("value = {text}").parse()?;
+            table.remove("value").context("no value")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(environment: &[(&str, &str)]) -> Result<Config> {
+        Config::load(None, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        assert_eq!(toml::from_str::<Config>(DEFAULTS).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
+            for (key, value) in table {
+                match value {
+                    toml::Value::Table(inner) => keys(inner, &format!("{path}{key}."), found),
+                    _ => found.push(format!("{path}{key}")),
+                }
+            }
+        }
+        let (mut real, mut documented) = (Vec::new(), Vec::new());
+        keys(&toml::Table::try_from(Config::default()).unwrap(), "", &mut real);
+        keys(&DEFAULTS.parse().unwrap(), "", &mut documented);
+        real.sort();
+        documented.sort();
+        assert_eq!(real, documented);
+    }
+
+    #[test]
+    fn the_environment_overrides() {
+        let config = load(&[
+            ("POSTERN_SERVER_LISTEN", "0.0.0.0:80"),
+            ("POSTERN_EGRESS_ALLOW", "127.0.0.1, 10.0.0.0/8"),
+            ("POSTERN_DELIVERY_CONCURRENCY", "7"),
+            ("POSTERN_DELIVERY_RETRY", "1s,2s"),
+            ("POSTERN_TOKEN", "x"),
+        ])
+        .unwrap();
+        assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
+        assert_eq!(config.egress.allow.len(), 2);
+        assert_eq!(config.delivery.concurrency, 7);
+        assert_eq!(config.retry().delays, [1, 2].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |text: &str| format!("{:#}", toml::from_str::<Config>(text).unwrap_err());
+        assert!(error("[egress]\nalow = []").contains("alow"));
+        assert!(error("[sandbox]\nmemory = 1").contains("memory"));
+        assert!(error("[store]\nengine = \"mysql\"").contains("mysql"));
+        assert!(error("[delivery]\nretry = [\"soon\"]").contains("soon"));
+        assert!(load(&[("POSTERN_DELIVERY_CONCURRENCY", "many")]).is_err());
+        assert!(load(&[("POSTERN_DELIVERY_JITTER", "2.0")]).unwrap_err().to_string().contains("jitter"));
+    }
+}

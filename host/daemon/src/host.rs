@@ -1,0 +1,132 @@
+//! Puts the daemon together from its configuration, and takes it apart again.
+
+use crate::config::Config;
+use anyhow::{Context, Result, bail};
+use postern_api::token::{Scope, Tokens};
+use postern_api::{App, server};
+use postern_core::{SystemClock, Timestamp};
+use postern_delivery::coordinator::Options;
+use postern_delivery::{Catalog, Coordinator, Parts};
+use postern_egress::Broker;
+use postern_runtime::Runtime;
+use postern_store::vault::Vault;
+use postern_store::{Embedded, Store};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A daemon that serves.
+pub(crate) struct Host {
+    /// Where its API listens.
+    pub(crate) address: SocketAddr,
+    /// Where the first token was written, if this start made it.
+    pub(crate) admin_token: Option<PathBuf>,
+    /// How many deliveries an earlier run left unfinished.
+    pub(crate) unfinished: usize,
+    store: Arc<dyn Store>,
+    stop: CancellationToken,
+    api: JoinHandle<std::io::Result<()>>,
+    coordinator: JoinHandle<usize>,
+}
+
+impl Host {
+    /// Opens everything, in the order in which each stands on the last, and serves.
+    pub(crate) async fn start(config: &Config) -> Result<Self> {
+        let directory = config.store.directory.clone();
+        let store = open_store(config).await?;
+        let tokens = Arc::new(Tokens::open(store.clone()).await?);
+        let key_file = config.path(&config.secrets.master_key_file, "master-key");
+        let vault = Vault::open(&directory, &key_file, std::env::var("POSTERN_MASTER_KEY").ok())?;
+        let runtime = Runtime::start(postern_runtime::Options {
+            cache: Some(config.path(&config.providers.compile_cache, "cache")),
+            limits: config.sandbox.clone(),
+            concurrency: config.delivery.concurrency,
+        })?;
+        let broker = Broker::new(postern_egress::Options {
+            allow: config.egress.allow.clone(),
+            plain_http: config.egress.plain_http.clone(),
+            limits: config.egress.limits.clone(),
+            ..Default::default()
+        })?;
+        let catalog = Catalog::open(Parts {
+            store: store.clone(),
+            vault,
+            runtime,
+            broker,
+            clock: Arc::new(SystemClock),
+            components: directory.join("components"),
+            bundled: postern_bundle::PROVIDERS.iter().map(|bundled| (bundled.plugin, bundled.component)).collect(),
+        })
+        .await?;
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}; is another daemon there? Set [server] listen or --listen"))?;
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "the API is reachable from outside without TLS; put a proxy that speaks TLS before it");
+        }
+        let admin_token = if tokens.is_empty() { Some(first_token(&tokens, &directory).await?) } else { None };
+        let unfinished = store.unfinished();
+        let stop = CancellationToken::new();
+        let options = Options {
+            concurrency: usize::try_from(config.delivery.concurrency)?,
+            retry: config.retry(),
+            keep: config.retention.deliveries.0,
+            keep_failed: config.retention.failed.0,
+            drain: config.delivery.drain.0,
+        };
+        let coordinator = tokio::spawn(Coordinator::new(catalog.clone(), options).run(stop.clone()));
+        let app = App { catalog, store: store.clone(), tokens };
+        let api = tokio::spawn(server::serve(listener, app, stop.clone()));
+        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator })
+    }
+
+    /// Waits until the store can no longer be trusted, and says why.
+    pub(crate) async fn broken(&self) -> String {
+        self.store.broken().await
+    }
+
+    /// Stops taking emissions, lets attempts end, and closes the store.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        self.api.await??;
+        let cut_off = self.coordinator.await?;
+        if cut_off > 0 {
+            tracing::warn!(cut_off, "attempts were cut off; they are made again after the next start");
+        }
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    let options = postern_store::Options {
+        engine: config.store.engine,
+        cache_bytes: config.store.cache_mib << 20,
+        reserve_bytes: config.store.reserve_mib << 20,
+        ..postern_store::Options::new(&config.store.directory)
+    };
+    let store = tokio::task::spawn_blocking(move || Embedded::open(options)).await??;
+    Ok(Arc::new(store))
+}
+
+/// Makes the first token and writes it where only this user can read it.
+async fn first_token(tokens: &Tokens, directory: &Path) -> Result<PathBuf> {
+    let (secret, _) = tokens.create("first admin".into(), vec![Scope::Admin], Timestamp::now()).await?;
+    let path = directory.join("admin-token");
+    let write = || -> std::io::Result<()> {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        writeln!(file, "{secret}")?;
+        file.sync_all()
+    };
+    if let Err(error) = write() {
+        bail!("the first admin token cannot be written to {}: {error}", path.display());
+    }
+    Ok(path)
+}

@@ -1,0 +1,63 @@
+//! What commands print: tables for people, JSON for programs.
+
+use anyhow::Result;
+use clap::Args;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// How a command prints.
+#[derive(Debug, Args)]
+pub(crate) struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Format {
+    /// Prints objects: each as a row of a table whose columns are a title and a pointer.
+    pub(crate) fn rows(&self, items: &[Value], columns: &[(&str, &str)]) -> Result<()> {
+        if self.json {
+            return print(&serde_json::to_string_pretty(items)?);
+        }
+        if items.is_empty() {
+            return print("(none)");
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(columns.iter().map(|(title, _)| *title));
+        for item in items {
+            table.add_row(columns.iter().map(|(_, pointer)| cell(item.pointer(pointer))));
+        }
+        print(&table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Prints one object: as JSON either way, or as the sentence that says what happened.
+    pub(crate) fn object(&self, value: &Value, sentence: Option<String>) -> Result<()> {
+        match sentence.filter(|_| !self.json) {
+            Some(sentence) => print(&sentence),
+            None => print(&serde_json::to_string_pretty(value)?),
+        }
+    }
+}
+
+/// Prints a text; a reader that went away is no error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn cell(value: Option<&Value>) -> String {
+    let text = match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
+        Some(Value::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(", "),
+        Some(other) => other.to_string(),
+    };
+    let text = text.replace(['\n', '\r', '\t'], " ");
+    if text.chars().count() > 80 { text.chars().take(79).chain(['…']).collect() } else { text }
+}

@@ -1,0 +1,162 @@
+//! One attempt, from the claim to the outcome.
+
+use crate::Catalog;
+use crate::catalog::{Prepared, Provider, ProviderState};
+use postern_core::Timestamp;
+use postern_core::delivery::{Attempt, Cause, Outcome, ProviderBuild, Retry};
+use postern_egress::Seals;
+use postern_events::template;
+use postern_runtime::{CallError, Delivery, Failure, Receipt, Report};
+use postern_store::Claim;
+use std::time::Duration;
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub enum Attempted {
+    /// The provider was called, or could not be, which counts as well.
+    Made(Box<Attempt>),
+    /// The delivery is not to be made any more, and why.
+    Withdrawn(String),
+}
+
+impl Catalog {
+    /// Makes the next attempt of a claimed delivery.
+    pub async fn attempt(&self, claim: &Claim) -> Attempted {
+        let Ok(prepared) = self.subscription(claim.route.subscription) else {
+            return Attempted::Withdrawn("the subscription was deleted".into());
+        };
+        if !prepared.subscription.enabled {
+            return Attempted::Withdrawn("the subscription is disabled".into());
+        }
+        let number = claim.attempts + 1;
+        let started_at = self.clock.now();
+        let attempt = match self.provider(&claim.route.provider) {
+            Err(error) => without_call(number, started_at, Cause::Unavailable, error.to_string(), Retry::Backoff),
+            Ok(provider) => self.call_provider(claim, &prepared, &provider, number, started_at).await,
+        };
+        Attempted::Made(Box::new(attempt))
+    }
+
+    async fn call_provider(
+        &self,
+        claim: &Claim,
+        prepared: &Prepared,
+        provider: &Provider,
+        number: u32,
+        started_at: Timestamp,
+    ) -> Attempt {
+        let id = &provider.manifest.id;
+        let unavailable = match (&provider.component, &provider.state) {
+            (Some(_), ProviderState::Active) => None,
+            (_, ProviderState::AwaitingApproval) => {
+                Some(format!("{id} waits for approval; approve it: postern provider approve {id}"))
+            }
+            (_, ProviderState::Failed(reason)) => Some(format!("{id} is not loaded: {reason}")),
+            (None, ProviderState::Active) => Some(format!("{id} is not loaded")),
+        };
+        if let Some(message) = unavailable {
+            return without_call(number, started_at, Cause::Unavailable, message, Retry::Backoff);
+        }
+        let Some(component) = &provider.component else {
+            unreachable!("an active provider without a component was refused above")
+        };
+        if let Some(problem) = &prepared.problem {
+            return without_call(number, started_at, Cause::Config, problem.clone(), Retry::Backoff);
+        }
+        let mut seals = Seals::default();
+        let delivery = match guest_delivery(claim, prepared, number, started_at, &mut seals) {
+            Ok(delivery) => delivery,
+            Err(message) => return without_call(number, started_at, Cause::Config, message, Retry::Never),
+        };
+        let call = self.call(provider, prepared.clear.clone(), seals);
+        let report = component.deliver(call, delivery).await;
+        let build = ProviderBuild { version: provider.manifest.version.to_string(), digest: provider.digest.clone() };
+        made(number, started_at, build, report)
+    }
+}
+
+fn guest_delivery(
+    claim: &Claim,
+    prepared: &Prepared,
+    number: u32,
+    started_at: Timestamp,
+    seals: &mut Seals,
+) -> Result<Delivery, String> {
+    let event = &claim.event;
+    let subscription = &prepared.subscription;
+    let (id, event_id, timestamp) = (claim.id.to_string(), event.id.to_string(), event.timestamp.to_string());
+    let subscription_id = subscription.id.to_string();
+    let context = (!prepared.templates.is_empty()).then(|| {
+        template::Context::new(&template::Delivery {
+            id: &id,
+            attempt: number,
+            event_id: &event_id,
+            event_type: event.event_type.as_str(),
+            timestamp: &timestamp,
+            payload: &event.payload.to_value(),
+            subscription_id: &subscription_id,
+            subscription_name: &subscription.name,
+        })
+    });
+    let config = prepared
+        .config(context.as_ref(), seals)
+        .map_err(|violation| format!("the settings cannot be rendered for this event: {violation}"))?;
+    Ok(Delivery {
+        id,
+        attempt: number,
+        attempted_at: started_at.to_string(),
+        test: false,
+        event_id,
+        event_type: event.event_type.to_string(),
+        payload: event.payload.as_str().to_owned(),
+        timestamp,
+        subscription_id,
+        subscription_name: subscription.name.clone(),
+        config,
+        connection: None,
+        entity: None,
+    })
+}
+
+fn without_call(number: u32, started_at: Timestamp, cause: Cause, message: String, retry: Retry) -> Attempt {
+    Attempt {
+        number,
+        started_at,
+        duration_micros: 0,
+        provider: None,
+        outcome: Outcome::Failure { cause, message, retry },
+        exchanges: Vec::new(),
+        log: Vec::new(),
+    }
+}
+
+fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report<Result<Receipt, Failure>>) -> Attempt {
+    let failure = |cause, message| Outcome::Failure { cause, message, retry: Retry::Backoff };
+    let mut log = report.log;
+    let outcome = match report.result {
+        Ok(Ok(Receipt { external_id })) => Outcome::Success { external_id },
+        Ok(Err(Failure { message, retry })) => Outcome::Failure { cause: Cause::Provider, message, retry },
+        Err(error) => {
+            let cause = match &error {
+                CallError::Trap { backtrace, .. } => {
+                    if !backtrace.is_empty() {
+                        let message = format!("backtrace:\n{backtrace}");
+                        log.push(postern_core::delivery::LogLine { level: postern_core::delivery::Level::Error, message });
+                    }
+                    Cause::Trap
+                }
+                CallError::Deadline(_) => Cause::Deadline,
+                CallError::Limit { .. } => Cause::Limit,
+                CallError::Contract(_) => Cause::Contract,
+                CallError::Host(_) => Cause::Unavailable,
+            };
+            failure(cause, error.to_string())
+        }
+    };
+    let duration_micros = micros(report.duration);
+    Attempt { number, started_at, duration_micros, provider: Some(build), outcome, exchanges: report.exchanges, log }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

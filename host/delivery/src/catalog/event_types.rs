@@ -1,0 +1,105 @@
+//! Event types.
+
+use super::Catalog;
+use crate::Error;
+use postern_core::{EventType, EventTypeId, HookId, PluginId};
+use postern_events::Violation;
+use postern_events::registry::Registered;
+use postern_store::Kind;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What a plugin says when it registers a hook.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventTypeInput {
+    /// 1 to 100 characters.
+    pub display_name: String,
+    /// When it is emitted.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Default: `Uncategorized`.
+    #[serde(default = "EventType::default_category")]
+    pub category: String,
+    /// JSON Schema.
+    pub payload_schema: serde_json::Value,
+}
+
+impl Catalog {
+    pub(super) async fn load_event_types(&self) -> Result<(), Error> {
+        let definitions: Vec<EventType> = self.read(Kind::EventType).await?;
+        let mut registry = self.event_types.write();
+        for definition in definitions {
+            let id = definition.id.clone();
+            match Registered::new(definition) {
+                Ok(registered) => registry.put(registered),
+                Err(error) => return Err(Error::Internal(format!("the stored event type `{id}`: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers a hook for the outside, or replaces it. Whether it is new.
+    ///
+    /// # Errors
+    /// The schema is none, or a name does not fit.
+    pub async fn register(&self, plugin: PluginId, hook: HookId, input: EventTypeInput) -> Result<(EventType, bool), Error> {
+        let mut violations = Vec::new();
+        let name = input.display_name.trim().chars().count();
+        if !(1..=100).contains(&name) {
+            violations.push(Violation::new("/displayName", "1 to 100 characters are needed"));
+        }
+        if input.category.trim().is_empty() || input.category.chars().count() > 100 {
+            violations.push(Violation::new("/category", "1 to 100 characters are needed"));
+        }
+        let definition = EventType {
+            id: EventTypeId::new(&plugin, &hook),
+            plugin,
+            hook,
+            display_name: input.display_name,
+            description: input.description,
+            category: input.category,
+            payload_schema: input.payload_schema,
+        };
+        let registered = Registered::new(definition.clone()).map_err(|error| {
+            violations.push(Violation::new(format!("/payloadSchema{}", error.0.path), error.0.message));
+        });
+        let Ok(registered) = registered else {
+            return Err(Error::invalid("the event type is not registered", violations));
+        };
+        if !violations.is_empty() {
+            return Err(Error::invalid("the event type is not registered", violations));
+        }
+        let _changing = self.changing.lock().await;
+        self.put(Kind::EventType, &definition.id, &definition).await?;
+        let mut registry = self.event_types.write();
+        let new = registry.get(&definition.id).is_none();
+        registry.put(registered);
+        Ok((definition, new))
+    }
+
+    /// One event type.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub fn event_type(&self, id: &EventTypeId) -> Result<Arc<Registered>, Error> {
+        self.event_types.read().get(id).cloned().ok_or_else(|| Error::not_found("event type", id))
+    }
+
+    /// Every event type, by id.
+    pub fn event_types(&self) -> Vec<Arc<Registered>> {
+        self.event_types.read().iter().cloned().collect()
+    }
+
+    /// Removes an event type. What was emitted stays.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub async fn unregister(&self, id: &EventTypeId) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        self.event_type(id)?;
+        self.remove(Kind::EventType, id).await?;
+        self.event_types.write().remove(id);
+        Ok(())
+    }
+}

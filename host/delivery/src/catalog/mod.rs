@@ -1,0 +1,106 @@
+//! Event types, providers and subscriptions: held in memory, ready for use, and kept in the store.
+
+mod event_types;
+mod providers;
+mod subscriptions;
+
+pub use event_types::EventTypeInput;
+pub use providers::{Added, Provider, ProviderState};
+pub use subscriptions::{Prepared, SubscriptionInput};
+
+use crate::Error;
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use postern_core::{Clock, ProviderId};
+use postern_egress::Broker;
+use postern_events::registry::Registry;
+use postern_runtime::Runtime;
+use postern_store::vault::Vault;
+use postern_store::{Change, Document, Expect, Kind, Store};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use subscriptions::Subscriptions;
+
+/// What a catalog is made of.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Seals what is secret.
+    pub vault: Vault,
+    /// Runs providers.
+    pub runtime: Runtime,
+    /// Sends their requests.
+    pub broker: Broker,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where the components that were added are kept, each under its digest.
+    pub components: PathBuf,
+    /// The components that come with the program: the plugin's id and the file.
+    pub bundled: Vec<(&'static str, &'static [u8])>,
+}
+
+/// Everything that administrators and platform developers defined.
+pub struct Catalog {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) runtime: Runtime,
+    pub(crate) broker: Broker,
+    pub(crate) clock: Arc<dyn Clock>,
+    vault: Vault,
+    components: PathBuf,
+    event_types: RwLock<Registry>,
+    providers: ArcSwap<BTreeMap<ProviderId, Arc<Provider>>>,
+    subscriptions: RwLock<Subscriptions>,
+    /// Held while something is changed, so that checks and changes belong together.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Catalog {
+    /// Loads everything from the store, and the providers that come with the program.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds what this version does not understand. A provider that does not load is no
+    /// error: it is listed as failed, with the reason.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
+        tokio::fs::create_dir_all(&parts.components)
+            .await
+            .map_err(|error| Error::Internal(format!("the directory {} cannot be made: {error}", parts.components.display())))?;
+        let catalog = Self {
+            store: parts.store,
+            runtime: parts.runtime,
+            broker: parts.broker,
+            clock: parts.clock,
+            vault: parts.vault,
+            components: parts.components,
+            event_types: RwLock::default(),
+            providers: ArcSwap::default(),
+            subscriptions: RwLock::default(),
+            changing: tokio::sync::Mutex::new(()),
+        };
+        catalog.load_event_types().await?;
+        catalog.load_providers(&parts.bundled).await?;
+        catalog.load_subscriptions().await?;
+        Ok(Arc::new(catalog))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<T>, Error> {
+        self.store.documents(kind).await?.iter().map(parse).collect()
+    }
+
+    async fn put(&self, kind: Kind, id: impl ToString, body: &impl serde::Serialize) -> Result<(), Error> {
+        let body = serde_json::to_string(body).map_err(|error| Error::Internal(error.to_string()))?;
+        self.store.apply(vec![Change { kind, id: id.to_string(), expect: Expect::Anything, body: Some(body) }]).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, kind: Kind, id: impl ToString) -> Result<(), Error> {
+        self.store.apply(vec![Change { kind, id: id.to_string(), expect: Expect::Anything, body: None }]).await?;
+        Ok(())
+    }
+}
+
+fn parse<T: DeserializeOwned>(document: &Document) -> Result<T, Error> {
+    serde_json::from_str(&document.body)
+        .map_err(|error| Error::Internal(format!("`{}` in the store is not understood: {error}", document.id)))
+}

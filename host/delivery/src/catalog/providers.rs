@@ -1,0 +1,412 @@
+//! Providers: those that come with the program and those that were added, each with its grant.
+
+use super::Catalog;
+use super::subscriptions::seal;
+use crate::Error;
+use postern_core::grant::Grant;
+use postern_core::host_pattern::HostPattern;
+use postern_core::{Manifest, PluginId, ProviderId};
+use postern_egress::{Call, CallSettings, Seals};
+use postern_events::Violation;
+use postern_events::settings::Form;
+use postern_runtime::{Component, Report, Settings};
+use postern_store::Kind;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The plugin whose providers come with the program; nobody else may add to it.
+const OWN_PLUGIN: &str = "postern";
+
+/// A provider as it is now. A change makes a new one; calls that have begun keep the one that they began with.
+pub struct Provider {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Whether it delivers.
+    pub state: ProviderState,
+    /// What the operator allows it.
+    pub grant: Arc<Grant>,
+    /// SHA-256 of its component, in hex.
+    pub digest: String,
+    /// The size of its component in bytes.
+    pub size: usize,
+    /// Whether it came with the program.
+    pub bundled: bool,
+    /// A newer build that asks for more than the grant, waiting for approval.
+    pub pending: Option<Pending>,
+    /// The manifest's hosts.
+    pub(crate) wish: Arc<[HostPattern]>,
+    /// None unless it is loaded.
+    pub(crate) form: Option<Form>,
+    /// None unless it is loaded.
+    pub(crate) component: Option<Component>,
+}
+
+/// Whether a provider delivers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state", content = "reason")]
+pub enum ProviderState {
+    /// It does.
+    Active,
+    /// It asks for hosts that were not granted yet.
+    AwaitingApproval,
+    /// It did not load.
+    Failed(String),
+}
+
+/// A build that waits for approval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pending {
+    /// SHA-256 of its component, in hex.
+    pub digest: String,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+/// What became of an added component.
+#[derive(Debug)]
+pub struct Added {
+    /// The provider's id.
+    pub id: ProviderId,
+    /// Whether no provider had this id before.
+    pub new: bool,
+    /// Whether it waits for approval, and for which hosts.
+    pub asks: Vec<HostPattern>,
+}
+
+/// How a provider is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    digest: String,
+    size: usize,
+    manifest: Manifest,
+    grant: Grant,
+    approved: bool,
+    #[serde(default)]
+    bundled: bool,
+    #[serde(default)]
+    pending: Option<Pending>,
+}
+
+/// A component that was loaded and said what it is.
+struct Described {
+    component: Component,
+    manifest: Manifest,
+    form: Form,
+}
+
+impl Catalog {
+    pub(super) async fn load_providers(&self, bundled: &[(&'static str, &'static [u8])]) -> Result<(), Error> {
+        let mut stored: Vec<Stored> = self.read(Kind::Provider).await?;
+        for (plugin, bytes) in bundled {
+            let plugin: PluginId =
+                plugin.parse().map_err(|error: postern_core::id::ParseIdError| Error::Internal(error.to_string()))?;
+            let described = self.describe(&plugin, bytes.to_vec()).await?;
+            let known =
+                stored.iter().position(|stored| stored.manifest.id == described.manifest.id).map(|at| stored.swap_remove(at));
+            let grant =
+                known.map_or_else(|| Grant { hosts: described.manifest.hosts.clone(), ..Grant::default() }, |known| known.grant);
+            self.install(provider(described, grant, true, true, None));
+        }
+        for stored in stored.into_iter().filter(|stored| !stored.bundled) {
+            let loaded = match tokio::fs::read(self.component_path(&stored.digest)).await {
+                Ok(bytes) => match stored.manifest.id.as_str().split('.').next().map(str::parse::<PluginId>) {
+                    Some(Ok(plugin)) => self.describe(&plugin, bytes).await.map_err(|error| error.to_string()),
+                    _ => Err("its id has no plugin".to_owned()),
+                },
+                Err(error) => Err(format!("its component cannot be read: {error}")),
+            };
+            match loaded {
+                Ok(described) => self.install(provider(described, stored.grant, stored.approved, false, stored.pending)),
+                Err(reason) => {
+                    tracing::error!(provider = %stored.manifest.id, %reason, "the provider did not load");
+                    self.install(Provider {
+                        state: ProviderState::Failed(reason),
+                        grant: Arc::new(stored.grant),
+                        digest: stored.digest,
+                        size: stored.size,
+                        bundled: false,
+                        pending: stored.pending,
+                        wish: stored.manifest.hosts.clone().into(),
+                        form: None,
+                        component: None,
+                        manifest: stored.manifest,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One provider.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub fn provider(&self, id: &ProviderId) -> Result<Arc<Provider>, Error> {
+        self.providers.load().get(id).cloned().ok_or_else(|| Error::not_found("provider", id))
+    }
+
+    /// Every provider, by id.
+    pub fn providers(&self) -> Vec<Arc<Provider>> {
+        self.providers.load().values().cloned().collect()
+    }
+
+    /// Adds a component as a provider of `plugin`, or upgrades the one that it is. What asks for more than its grant
+    /// waits for approval; meanwhile the build before serves on.
+    ///
+    /// # Errors
+    /// It is no component that fits, or its manifest or a schema of it does not hold what the contract says.
+    pub async fn add_provider(&self, plugin: &PluginId, bytes: Vec<u8>) -> Result<Added, Error> {
+        if plugin.as_str() == OWN_PLUGIN {
+            return Err(Error::Conflict(format!(
+                "the plugin `{OWN_PLUGIN}` is for the providers that come with the program; choose another plugin id"
+            )));
+        }
+        let described = self.describe(plugin, bytes.clone()).await?;
+        let id = described.manifest.id.clone();
+        let digest = described.component.digest().to_owned();
+        let _changing = self.changing.lock().await;
+        self.keep_component(&digest, bytes).await?;
+        let before = self.provider(&id).ok();
+        let grant = before.as_ref().map(|before| (*before.grant).clone()).unwrap_or_default();
+        let asks: Vec<_> = described.manifest.hosts.iter().filter(|host| !grant.hosts.contains(host)).cloned().collect();
+        let approved = asks.is_empty();
+        let added = Added { id: id.clone(), new: before.is_none(), asks };
+        match before {
+            Some(before) if !approved && before.component.is_some() => {
+                let pending = Some(Pending { digest, manifest: described.manifest });
+                self.save_provider(&before, pending.clone()).await?;
+                self.install(Provider { pending, ..before.again() });
+            }
+            _ => {
+                let provider = provider(described, grant, approved, false, None);
+                self.save_provider(&provider, None).await?;
+                self.install(provider);
+                self.prepare_again(&id).await?;
+            }
+        }
+        Ok(added)
+    }
+
+    /// Grants a provider the hosts that it asks for, and puts the build that waits for them in force.
+    ///
+    /// # Errors
+    /// There is none of this id, or the waiting build does not load.
+    pub async fn approve_provider(&self, id: &ProviderId) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let before = self.provider(id)?;
+        let approved = match &before.pending {
+            None => Provider {
+                state: if before.component.is_some() { ProviderState::Active } else { before.state.clone() },
+                grant: Arc::new(Grant { hosts: union(&before.grant.hosts, &before.manifest.hosts), ..(*before.grant).clone() }),
+                ..before.again()
+            },
+            Some(pending) => {
+                let bytes = tokio::fs::read(self.component_path(&pending.digest))
+                    .await
+                    .map_err(|error| Error::Internal(format!("the waiting component cannot be read: {error}")))?;
+                let plugin = plugin_of(id);
+                let described = self.describe(&plugin, bytes).await?;
+                let hosts = union(&before.grant.hosts, &described.manifest.hosts);
+                provider(described, Grant { hosts, ..(*before.grant).clone() }, true, before.bundled, None)
+            }
+        };
+        self.save_provider(&approved, None).await?;
+        self.install(approved);
+        self.prepare_again(id).await
+    }
+
+    /// Replaces what a provider is allowed.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub async fn set_grant(&self, id: &ProviderId, grant: Grant) -> Result<Arc<Provider>, Error> {
+        let _changing = self.changing.lock().await;
+        let before = self.provider(id)?;
+        let changed = Provider { grant: Arc::new(grant), ..before.again() };
+        self.save_provider(&changed, before.pending.clone()).await?;
+        self.install(changed);
+        self.provider(id)
+    }
+
+    /// Removes a provider that was added.
+    ///
+    /// # Errors
+    /// There is none of this id, it came with the program, or a subscription uses it.
+    pub async fn remove_provider(&self, id: &ProviderId) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let before = self.provider(id)?;
+        if before.bundled {
+            return Err(Error::Conflict(format!("{id} comes with the program and cannot be removed")));
+        }
+        let users = self.subscriptions_of(id);
+        if users > 0 {
+            return Err(Error::Conflict(format!("{id} is used by {users} subscription(s); remove or move those first")));
+        }
+        self.remove(Kind::Provider, id).await?;
+        self.providers.rcu(|providers| {
+            let mut providers = (**providers).clone();
+            providers.remove(id);
+            providers
+        });
+        Ok(())
+    }
+
+    /// Tries settings out that need not be saved.
+    ///
+    /// # Errors
+    /// There is no such provider, it cannot test, the settings do not fit, or the call had no answer.
+    pub async fn test_connection(&self, id: &ProviderId, config: Value) -> Result<Report<Result<String, String>>, Error> {
+        let provider = self.provider(id)?;
+        let (Some(component), Some(form)) = (&provider.component, &provider.form) else {
+            return Err(Error::Conflict(format!("{id} is not active")));
+        };
+        if !provider.manifest.implements.test_connection {
+            return Err(Error::Conflict(format!("{id} has no test of its settings; send a test delivery instead")));
+        }
+        let accepted = form.accept(config, &|_| false).map_err(|violations| {
+            let violations = violations.into_iter().map(|v| Violation::new(format!("/config{}", v.path), v.message)).collect();
+            Error::invalid("the settings do not fit", violations)
+        })?;
+        let mut clear = accepted.value.clone();
+        form.put_secrets(&mut clear, |path, _| accepted.secrets.get(path).cloned());
+        let mut seals = Seals::default();
+        let mut sealed = accepted.value;
+        form.put_secrets(&mut sealed, |path, is_url| accepted.secrets.get(path).map(|secret| seal(&mut seals, secret, is_url)));
+        let Value::Object(clear) = clear else { return Err(Error::Internal("settings are an object".into())) };
+        let call = self.call(&provider, Arc::new(clear), seals);
+        let settings = Settings { config: sealed.to_string(), connection: None };
+        Ok(component.test_connection(call, settings, self.clock.now().to_string()).await)
+    }
+
+    /// The broker's side of one call of a provider.
+    pub(crate) fn call(&self, provider: &Provider, config: Arc<Map<String, Value>>, seals: Seals) -> Arc<Call> {
+        Arc::new(self.broker.call(CallSettings {
+            provider: provider.manifest.id.clone(),
+            wish: provider.wish.clone(),
+            grant: provider.grant.clone(),
+            config,
+            connection: None,
+            seals,
+            deadline: tokio::time::Instant::now() + self.runtime.limits().call(),
+        }))
+    }
+
+    async fn describe(&self, plugin: &PluginId, bytes: Vec<u8>) -> Result<Described, Error> {
+        let component = self.runtime.load(bytes).await?;
+        let draft = component.describe().await.result?;
+        let manifest = Manifest::check(plugin, draft)?;
+        let schema = |field: &str, error: postern_events::schema::SchemaError| {
+            let place = Violation::new(format!("/{field}/schema{}", error.0.path), error.0.message);
+            Error::invalid(format!("the manifest's {field} schema is none"), vec![place])
+        };
+        let form = Form::compile(&manifest.config).map_err(|error| schema("config", error))?;
+        if let Some(connection) = &manifest.connection {
+            Form::compile(connection).map_err(|error| schema("connection", error))?;
+        }
+        Ok(Described { component, manifest, form })
+    }
+
+    fn install(&self, provider: Provider) {
+        let provider = Arc::new(provider);
+        self.providers.rcu(|providers| {
+            let mut providers = (**providers).clone();
+            providers.insert(provider.manifest.id.clone(), provider.clone());
+            providers
+        });
+    }
+
+    async fn save_provider(&self, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
+        let stored = Stored {
+            digest: provider.digest.clone(),
+            size: provider.size,
+            manifest: provider.manifest.clone(),
+            grant: (*provider.grant).clone(),
+            approved: provider.state != ProviderState::AwaitingApproval,
+            bundled: provider.bundled,
+            pending,
+        };
+        self.put(Kind::Provider, &provider.manifest.id, &stored).await
+    }
+
+    fn component_path(&self, digest: &str) -> PathBuf {
+        self.components.join(format!("{digest}.wasm"))
+    }
+
+    async fn keep_component(&self, digest: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let path = self.component_path(digest);
+        let write = move || -> std::io::Result<()> {
+            use std::io::Write;
+            if path.exists() {
+                return Ok(());
+            }
+            let temporary = path.with_extension("new");
+            let mut file = std::fs::File::create(&temporary)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &path)
+        };
+        tokio::task::spawn_blocking(write)
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?
+            .map_err(|error| Error::Internal(format!("the component cannot be kept in {}: {error}", self.components.display())))
+    }
+}
+
+impl Provider {
+    /// The same provider once more, to change some of it. Its schema compiled before, so it compiles again.
+    fn again(&self) -> Self {
+        Self {
+            manifest: self.manifest.clone(),
+            state: self.state.clone(),
+            grant: self.grant.clone(),
+            digest: self.digest.clone(),
+            size: self.size,
+            bundled: self.bundled,
+            pending: None,
+            wish: self.wish.clone(),
+            form: self.form.as_ref().and_then(|_| Form::compile(&self.manifest.config).ok()),
+            component: self.component.clone(),
+        }
+    }
+
+    /// The hosts that it, or the build that waits, asks for and was not granted.
+    pub fn asks(&self) -> Vec<&HostPattern> {
+        let wish = self.pending.as_ref().map_or(&self.manifest.hosts, |pending| &pending.manifest.hosts);
+        wish.iter().filter(|host| !self.grant.hosts.contains(host)).collect()
+    }
+
+    /// The version of the contract that it speaks, if it is loaded.
+    pub fn contract(&self) -> Option<String> {
+        self.component.as_ref().map(|component| component.contract().to_string())
+    }
+}
+
+fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, pending: Option<Pending>) -> Provider {
+    let Described { component, manifest, form } = described;
+    Provider {
+        state: if approved { ProviderState::Active } else { ProviderState::AwaitingApproval },
+        grant: Arc::new(grant),
+        digest: component.digest().to_owned(),
+        size: component.size(),
+        bundled,
+        pending,
+        wish: manifest.hosts.clone().into(),
+        form: Some(form),
+        component: Some(component),
+        manifest,
+    }
+}
+
+fn union(granted: &[HostPattern], wished: &[HostPattern]) -> Vec<HostPattern> {
+    let mut hosts = granted.to_vec();
+    hosts.extend(wished.iter().filter(|host| !granted.contains(host)).cloned());
+    hosts
+}
+
+fn plugin_of(id: &ProviderId) -> PluginId {
+    id.as_str().split('.').next().and_then(|plugin| plugin.parse().ok()).expect("a provider's id begins with its plugin's")
+}

@@ -1,0 +1,54 @@
+//! What callers are told when something cannot be done.
+
+use postern_core::manifest::ManifestError;
+use postern_events::Violation;
+use postern_runtime::{CallError, LoadError};
+
+/// Why it was not done. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such object.
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// `event type`, `subscription`, …
+        what: &'static str,
+        /// As it was asked for.
+        id: String,
+    },
+    /// What was offered does not fit.
+    #[error("{message}")]
+    Invalid {
+        /// What does not fit.
+        message: String,
+        /// Where.
+        violations: Vec<Violation>,
+    },
+    /// It does not go with what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// The file is no provider for this host.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The provider's manifest is not what the contract says.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The provider did not answer as it should.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] postern_store::Error),
+    /// The host failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
+        Self::NotFound { what, id: id.to_string() }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>, violations: Vec<Violation>) -> Self {
+        Self::Invalid { message: message.into(), violations }
+    }
+}

@@ -1,0 +1,356 @@
+//! The broker and what the runtime uses of it for one call of a provider.
+
+use crate::address::{AllowRule, Policy};
+use crate::check::Prepared;
+use crate::failure::{Failure, classify};
+use crate::headers;
+use crate::limits::Limits;
+use crate::message::{Denial, ErrorKind, Header, Request, Response, SendError};
+use crate::record::Record;
+use crate::seal::Seals;
+use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
+use crate::transport::{self, CONNECT_DEADLINE};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
+use parking_lot::{Mutex, RwLock};
+use postern_core::delivery::Exchange;
+use postern_core::grant::Grant;
+use postern_core::host_pattern::HostPattern;
+use postern_core::id::ProviderId;
+use rustls::RootCertStore;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long before a request's own deadline connecting gives up, so that its error arrives and proves that nothing was sent.
+const CONNECT_MARGIN: Duration = Duration::from_millis(50);
+
+/// What the operator configures.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Special addresses that providers may reach after all. Default: none.
+    pub allow: Vec<AllowRule>,
+    /// Hosts that a secret may be sent to without TLS. Default: none.
+    pub plain_http: Vec<HostPattern>,
+    /// The bounds.
+    pub limits: Limits,
+    /// The `User-Agent` of requests that name none. Default: `Postern/` and the version.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            plain_http: Vec::new(),
+            limits: Limits::default(),
+            user_agent: concat!("Postern/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The broker cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The user agent cannot stand in a header.
+    #[error("the user agent `{0}` cannot stand in a header")]
+    UserAgent(String),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The only way out. Cheap to clone; all clones share their connections.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+struct Inner {
+    addresses: Arc<Policy>,
+    plain_http: Vec<HostPattern>,
+    limits: Limits,
+    user_agent: HeaderValue,
+    tls: rustls::ClientConfig,
+    /// One for each provider: what is pooled was judged by this broker's rules, and no two providers share a connection.
+    clients: RwLock<HashMap<ProviderId, reqwest::Client>>,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("addresses", &self.0.addresses).field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+/// What is particular to one call of a provider.
+pub struct CallSettings {
+    /// The provider that is called.
+    pub provider: ProviderId,
+    /// The hosts that its manifest asks for. A request must fit one of these and one of the grant's.
+    pub wish: Arc<[HostPattern]>,
+    /// What the operator grants it.
+    pub grant: Arc<Grant>,
+    /// The subscription's settings in clear, for patterns such as `{config.url}`. Only the fields that patterns name are
+    /// looked at.
+    pub config: Arc<Map<String, Value>>,
+    /// Likewise the connection's.
+    pub connection: Option<Arc<Map<String, Value>>>,
+    /// The secrets that may be used.
+    pub seals: Seals,
+    /// When the whole call ends. No request goes on beyond it.
+    pub deadline: Instant,
+}
+
+/// One call of a provider: its requests are counted, its secrets are its own.
+pub struct Call {
+    broker: Broker,
+    settings: CallSettings,
+    requests: AtomicU32,
+    exchanges: Mutex<Vec<Option<Exchange>>>,
+}
+
+impl Broker {
+    /// A broker with the certificates that the platform trusts, which are read now. Opens no connection.
+    ///
+    /// # Errors
+    /// The user agent cannot stand in a header, or TLS cannot be set up.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        Self::with_roots(options, transport::platform_roots())
+    }
+
+    pub(crate) fn with_roots(options: Options, roots: RootCertStore) -> Result<Self, Error> {
+        let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| Error::UserAgent(options.user_agent))?;
+        Ok(Self(Arc::new(Inner {
+            addresses: Arc::new(Policy::new(options.allow)),
+            plain_http: options.plain_http,
+            limits: options.limits,
+            user_agent,
+            tls: transport::tls_config(roots)?,
+            clients: RwLock::default(),
+        })))
+    }
+
+    /// Begins a call of a provider.
+    pub fn call(&self, settings: CallSettings) -> Call {
+        Call { broker: self.clone(), settings, requests: AtomicU32::new(0), exchanges: Mutex::default() }
+    }
+
+    /// Forgets a provider that was removed, and its unused connections with it.
+    pub fn forget(&self, provider: &ProviderId) {
+        self.0.clients.write().remove(provider);
+    }
+
+    fn client(&self, provider: &ProviderId) -> reqwest::Result<reqwest::Client> {
+        if let Some(client) = self.0.clients.read().get(provider) {
+            return Ok(client.clone());
+        }
+        let mut clients = self.0.clients.write();
+        if let Some(client) = clients.get(provider) {
+            return Ok(client.clone());
+        }
+        let client = transport::client(&self.0.tls, self.0.addresses.clone(), &self.0.limits)?;
+        clients.insert(provider.clone(), client.clone());
+        Ok(client)
+    }
+}
+
+impl Call {
+    /// Sends a request and waits for the whole answer. Redirects are not followed.
+    ///
+    /// Secrets are put in where placeholders stand, when every rule allows the request: in values of headers, also inside
+    /// `Authorization: Basic`; in the URL's path and query; in the body. A URL that begins with the placeholder of a secret
+    /// URL goes to that URL, with what follows appended to its path and query. Secrets are taken out of what comes back, for
+    /// which a call with secrets asks for no compressed answer: its `Accept-Encoding` is left out.
+    ///
+    /// Each request leaves one exchange; of those beyond the bound only the first does, so that records stay bounded.
+    ///
+    /// # Errors
+    /// See [`SendError`]; its message is fit for people and holds no secret.
+    pub async fn send(&self, mut request: Request) -> Result<Response, SendError> {
+        let most = self.limits().requests_per_call;
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        if number >= most {
+            let message = format!(
+                "This call made {most} requests already, which is all it may make. The operator may raise egress.limits.requests-per-call."
+            );
+            let denial = Denial { code: "request-count", kind: ErrorKind::TooManyRequests, message };
+            if number > most {
+                // Keeps the counter from running over, however long a provider goes on.
+                self.requests.store(most + 1, Ordering::Relaxed);
+                return Err(SendError { kind: denial.kind, message: denial.message, sent: false });
+            }
+            return Err(Record::begin(self, &request).denied(denial));
+        }
+        let mut record = Record::begin(self, &request);
+        let prepared = match self.judge(&mut request, &mut record) {
+            Ok(prepared) => prepared,
+            Err(denial) => return Err(record.denied(denial)),
+        };
+        let now = Instant::now();
+        let time = self.limits().timeout_for(request.timeout_milliseconds);
+        let deadline = self.settings.deadline.min(now + time);
+        let left = deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            let message = "The call's time is over.".to_owned();
+            return Err(record.failed(SendError { kind: ErrorKind::Timeout, message, sent: false }));
+        }
+        let connect_deadline = deadline - CONNECT_MARGIN.min(left / 4);
+        record.sending = true;
+        let exchange = CONNECT_DEADLINE.scope(connect_deadline, self.exchange(prepared, &mut record));
+        match timeout_at(deadline, exchange).await {
+            Ok(Ok((response, size))) => {
+                record.answered(response.status, &response.headers, &response.body, size);
+                Ok(response)
+            }
+            Ok(Err(Failure::Denied(denial))) => Err(record.denied(denial)),
+            Ok(Err(Failure::Failed { kind, message, sent })) => Err(record.failed(SendError { kind, message, sent })),
+            Err(_) => {
+                let message = format!("No complete answer came within {} ms.", left.as_millis());
+                Err(record.failed(SendError { kind: ErrorKind::Timeout, message, sent: true }))
+            }
+        }
+    }
+
+    /// All rules, in their order.
+    fn judge(&self, request: &mut Request, record: &mut Record<'_>) -> Result<Prepared, Denial> {
+        let mut target = self.target(request)?;
+        record.target(&target.url, std::mem::take(&mut target.shown));
+        self.permit(&target.url)?;
+        let headers = self.check_headers(&request.headers)?;
+        let prepared = self.prepare(target, headers, request.body.take().unwrap_or_default())?;
+        record.sent_size(prepared.body.len());
+        Ok(prepared)
+    }
+
+    /// Sends what was allowed. Returns the answer without secrets, and how much of its body was read.
+    async fn exchange(&self, prepared: Prepared, record: &mut Record<'_>) -> Result<(Response, u64), Failure> {
+        let client = self.broker.client(&self.settings.provider).map_err(|error| classify(&error))?;
+        let mut outgoing = reqwest::Request::new(prepared.method, prepared.url);
+        *outgoing.headers_mut() = prepared.headers;
+        if !prepared.body.is_empty() {
+            *outgoing.body_mut() = Some(prepared.body.into());
+        } else if matches!(*outgoing.method(), Method::POST | Method::PUT | Method::PATCH) {
+            // RFC 9110, 8.6: a body was to be expected, so its absence is said; some servers answer 411 otherwise.
+            outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let mut incoming = client.execute(outgoing).await.map_err(|error| classify(&error))?;
+        record.address(incoming.remote_addr());
+        let status = incoming.status().as_u16();
+        let headers = self.read_headers(incoming.headers())?;
+
+        let most = self.limits().response_body_bytes;
+        // Reads a little beyond the cut, so that no part of a secret stays at it.
+        let window = most.saturating_add(if self.seals().is_empty() { 0 } else { self.seals().needles().longest() });
+        let mut body = Vec::new();
+        while body.len() <= window {
+            match incoming.chunk().await.map_err(|error| classify(&error))? {
+                None => break,
+                Some(chunk) => body.extend_from_slice(&chunk[..chunk.len().min(window + 1 - body.len())]),
+            }
+        }
+        let size = body.len() as u64;
+        let truncated = body.len() > most;
+        if let std::borrow::Cow::Owned(clean) = self.seals().redact_beginning(&body, most) {
+            body = clean;
+        }
+        body.truncate(most);
+        Ok((Response { status, headers, body, truncated }, size))
+    }
+
+    fn read_headers(&self, map: &http::HeaderMap) -> Result<Vec<Header>, Failure> {
+        let limits = self.limits();
+        if map.len() > limits.response_headers || headers::size(map) > limits.response_header_bytes {
+            let message = format!(
+                "The answer has more than {} headers or {} bytes of them (egress.limits.response-headers, response-header-bytes).",
+                limits.response_headers, limits.response_header_bytes
+            );
+            return Err(Failure::Failed { kind: ErrorKind::Protocol, message, sent: true });
+        }
+        let read = |value: &HeaderValue| String::from_utf8_lossy(&self.seals().redact_bytes(value.as_bytes())).into_owned();
+        Ok(map.iter().map(|(name, value)| Header::new(name.as_str(), read(value))).collect())
+    }
+
+    /// An HMAC with a sealed key.
+    ///
+    /// # Errors
+    /// A sentence for people: the key is no placeholder, its secret is not written in that format, or the message is larger
+    /// than [`Limits::hmac_message_bytes`].
+    pub fn hmac(&self, key: &HmacKey, digest: Digest, message: &[u8], encoding: Encoding) -> Result<String, String> {
+        self.seals().hmac(key, digest, message, encoding, self.limits().hmac_message_bytes)
+    }
+
+    /// A signature with a sealed private key in PEM (PKCS #8). Takes about a millisecond for RSA.
+    ///
+    /// # Errors
+    /// A sentence for people: the key is no placeholder or no such private key, or the message is larger than
+    /// [`Limits::hmac_message_bytes`].
+    pub fn sign(
+        &self,
+        placeholder: &str,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        encoding: Encoding,
+    ) -> Result<String, String> {
+        self.seals().sign(placeholder, algorithm, message, encoding, self.limits().hmac_message_bytes)
+    }
+
+    /// A secret in clear. Each use is logged, without the secret.
+    ///
+    /// # Errors
+    /// A sentence for people: the operator did not grant it, or it is no placeholder of this call.
+    pub fn reveal(&self, placeholder: &str) -> Result<String, String> {
+        let provider = &self.settings.provider;
+        if !self.settings.grant.reveal_secrets {
+            return Err(format!(
+                "{provider} may not read secrets in clear. To allow it: postern provider grant {provider} --reveal-secrets"
+            ));
+        }
+        let secret = self.seals().find(placeholder).ok_or("That is not the placeholder of a secret of this call.")?;
+        tracing::warn!(provider = provider.as_str(), "secret revealed");
+        Ok(secret.expose().to_owned())
+    }
+
+    /// The text without this call's secrets: `[secret]` stands where one was.
+    pub fn redact(&self, text: &str) -> String {
+        self.seals().redact(text)
+    }
+
+    /// The requests so far, in order. One that is still under way is left out.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.exchanges.lock().iter().flatten().cloned().collect()
+    }
+
+    pub(crate) fn settings(&self) -> &CallSettings {
+        &self.settings
+    }
+
+    pub(crate) fn seals(&self) -> &Seals {
+        &self.settings.seals
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.broker.0.limits
+    }
+
+    pub(crate) fn addresses(&self) -> &Policy {
+        &self.broker.0.addresses
+    }
+
+    pub(crate) fn plain_http(&self) -> &[HostPattern] {
+        &self.broker.0.plain_http
+    }
+
+    pub(crate) fn user_agent(&self) -> HeaderValue {
+        self.broker.0.user_agent.clone()
+    }
+
+    pub(crate) fn slots(&self) -> &Mutex<Vec<Option<Exchange>>> {
+        &self.exchanges
+    }
+}
+
+#[cfg(test)]
+#[path = "broker_tests.rs"]
+mod tests;

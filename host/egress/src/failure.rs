@@ -1,0 +1,89 @@
+//! What an error of the HTTP client means: its kind, and whether the request may have reached its target.
+
+use crate::message::{Denial, ErrorKind};
+use crate::resolve;
+use crate::transport::ConnectTimedOut;
+use std::error::Error;
+use std::io;
+
+/// What became of a request that has no answer.
+pub(crate) enum Failure {
+    /// Its name resolved to an address that is denied.
+    Denied(Denial),
+    /// It failed.
+    Failed { kind: ErrorKind, message: String, sent: bool },
+}
+
+/// Reads an error and its sources. The message never holds the URL.
+pub(crate) fn classify(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        let message = "The request cannot be written as HTTP.".to_owned();
+        return Failure::Failed { kind: ErrorKind::InvalidRequest, message, sent: false };
+    }
+    // Whatever fails before there is a connection, fails before a byte of the request is sent.
+    let sent = !error.is_connect();
+    let mut kind = None;
+    let mut detail = String::new();
+    let mut next: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = next {
+        if let Some(resolve::Error::Denied(denial)) = cause.downcast_ref() {
+            return Failure::Denied(denial.clone());
+        }
+        // Sources come from the outside in, and the innermost one that is known says most.
+        if let Some(found) = kind_of(cause) {
+            kind = Some(found);
+        }
+        detail = cause.to_string();
+        next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            // An I/O error skips the error that it wraps when it is asked for its source.
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    let kind = kind.unwrap_or(if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Other });
+    let message = match kind {
+        ErrorKind::Dns => format!("{detail}."),
+        ErrorKind::Refused => format!("Nobody accepts connections there: {detail}."),
+        ErrorKind::Reset => format!("The connection was closed before the answer was complete: {detail}."),
+        ErrorKind::Tls => format!("No secure connection: {detail}."),
+        ErrorKind::Timeout if !sent => format!("The connection was not made in time: {detail}."),
+        ErrorKind::Timeout => format!("The answer did not come in time: {detail}."),
+        ErrorKind::Protocol => format!("The answer is no valid HTTP: {detail}."),
+        _ => format!("The request failed: {detail}."),
+    };
+    Failure::Failed { kind, message, sent }
+}
+
+fn kind_of(cause: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if cause.is::<resolve::Error>() {
+        return Some(ErrorKind::Dns);
+    }
+    if cause.is::<ConnectTimedOut>() {
+        return Some(ErrorKind::Timeout);
+    }
+    if cause.is::<rustls::Error>() {
+        return Some(ErrorKind::Tls);
+    }
+    if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+        return Some(if error.is_timeout() {
+            ErrorKind::Timeout
+        } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || error.is_body_write_aborted() {
+            ErrorKind::Reset
+        } else {
+            // Its own I/O errors are found further in.
+            ErrorKind::Protocol
+        });
+    }
+    cause.downcast_ref::<io::Error>().and_then(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some(ErrorKind::Refused)
+        }
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::UnexpectedEof => Some(ErrorKind::Reset),
+        io::ErrorKind::TimedOut => Some(ErrorKind::Timeout),
+        _ => None,
+    })
+}

@@ -1,0 +1,122 @@
+//! Resolving names. Every answer is judged, and only judged addresses are connected to: the connection uses this look-up's
+//! result, so a name that changes its answer between check and use gains nothing.
+//!
+//! Addresses that stand in a URL as such never come here; [`crate::check`] judges them.
+
+use crate::address::{Forbidden, Policy};
+use crate::message::Denial;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How many names one provider may resolve at a time. The system's resolver takes a thread for each look-up and keeps it
+/// even after the timeout, so that without this bound one provider with a dead name server would starve all others.
+const LOOKUPS: usize = 16;
+
+/// Resolves names for one provider.
+pub(crate) struct Resolver {
+    policy: Arc<Policy>,
+    timeout: Duration,
+    lookups: Arc<Semaphore>,
+}
+
+/// Why a name has no addresses to connect to. It comes back out of the HTTP client as the source of its error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{}", .0.message)]
+    Denied(Denial),
+    #[error("`{name}` does not resolve: {reason}")]
+    Failed { name: String, reason: String },
+    #[error("`{name}` was not resolved within {milliseconds} ms (egress.limits.dns-timeout)")]
+    TimedOut { name: String, milliseconds: u128 },
+}
+
+impl Resolver {
+    pub(crate) fn new(policy: Arc<Policy>, timeout: Duration) -> Self {
+        Self { policy, timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.policy.clone();
+        let lookups = self.lookups.clone();
+        let timeout = self.timeout;
+        Box::pin(async move {
+            let name = name.as_str();
+            let owned = name.to_owned();
+            let lookup = async {
+                let permit = lookups.acquire_owned().await;
+                // A task of its own keeps the permit until the look-up's thread is done, also when nobody waits any more.
+                let task = tokio::spawn(async move {
+                    let _permit = permit;
+                    tokio::net::lookup_host((owned.as_str(), 0)).await.map(Vec::from_iter)
+                });
+                task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            };
+            let answers = match tokio::time::timeout(timeout, lookup).await {
+                Err(_) => return Err(Error::TimedOut { name: name.to_owned(), milliseconds: timeout.as_millis() }.into()),
+                Ok(Err(error)) => return Err(Error::Failed { name: name.to_owned(), reason: error.to_string() }.into()),
+                Ok(Ok(answers)) => answers,
+            };
+            let judged = judge(&policy, name, answers)?;
+            Ok(Box::new(judged.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The answers, if every one of them may be connected to.
+fn judge(policy: &Policy, name: &str, answers: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Error> {
+    if answers.is_empty() {
+        return Err(Error::Failed { name: name.to_owned(), reason: "it has no address".to_owned() });
+    }
+    if policy.allows_name(name) {
+        return Ok(answers);
+    }
+    let mut forbidden: Vec<Forbidden> = answers.iter().filter_map(|answer| policy.judge(answer.ip()).err()).collect();
+    forbidden.dedup();
+    if forbidden.is_empty() { Ok(answers) } else { Err(Error::Denied(denial(name, &forbidden))) }
+}
+
+fn denial(name: &str, forbidden: &[Forbidden]) -> Denial {
+    let found: Vec<_> = forbidden.iter().map(|one| format!("{}, {}", one.address, one.what)).collect();
+    let rules: Vec<_> = forbidden.iter().map(|one| format!("\"{}\"", one.rule())).collect();
+    let message = format!(
+        "`{name}` resolves to {}. To allow it add to postern.toml: [egress] allow = [{}]; or, for whatever the name resolves to: \
+         [egress] allow = [\"{}\"]",
+        found.join(", and to "),
+        rules.join(", "),
+        name.trim_end_matches('.')
+    );
+    Denial::denied("address", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(rules: &[&str], answers: &[&str]) -> Result<usize, String> {
+        let policy = Policy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+        let answers = answers.iter().map(|answer| SocketAddr::new(answer.parse().unwrap(), 0)).collect();
+        judge(&policy, "receiver.internal", answers).map(|judged| judged.len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_forbidden_answer_denies_them_all() {
+        assert_eq!(judged(&[], &["8.8.8.8", "2606:4700::1"]), Ok(2));
+        let message = judged(&[], &["8.8.8.8", "10.0.0.1"]).unwrap_err();
+        assert!(message.starts_with("`receiver.internal` resolves to 10.0.0.1, a private address. "), "{message}");
+        assert!(message.contains("[egress] allow = [\"10.0.0.1/32\"]"), "{message}");
+        assert!(judged(&["127.0.0.1"], &["127.0.0.1", "::1"]).unwrap_err().contains("\"::1/128\""));
+        assert!(judged(&[], &[]).unwrap_err().contains("no address"));
+    }
+
+    #[test]
+    fn a_rule_for_the_name_or_for_each_address_allows_it() {
+        assert_eq!(judged(&["receiver.internal"], &["10.0.0.1", "::1"]), Ok(2));
+        assert_eq!(judged(&["127.0.0.1", "::1"], &["127.0.0.1", "::1"]), Ok(2));
+        assert!(judged(&["other.internal"], &["10.0.0.1"]).is_err());
+    }
+}

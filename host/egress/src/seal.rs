@@ -1,0 +1,144 @@
+//! The sealed secrets of one call.
+//!
+//! A provider gets a random placeholder in the place of each secret. Placeholders are made anew for every call, so one that
+//! leaks is worth nothing afterwards, and one that was guessed or kept from another call stands for nothing.
+
+use crate::redact::Needles;
+use std::fmt;
+use std::sync::OnceLock;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// What every placeholder contains: texts without it need no closer look.
+pub(crate) const MARK: &[u8] = b"sealed";
+/// In front of the 32 hexadecimal digits of a text's placeholder.
+pub(crate) const TEXT_PREFIX: &str = "sealed-";
+/// Behind the 32 hexadecimal digits of a URL's placeholder: a name that never resolves (RFC 6761).
+pub(crate) const URL_SUFFIX: &str = ".sealed.invalid";
+
+/// A secret in clear. It is wiped from memory when dropped and does not show in debug output.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a secret in clear.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The secret in clear.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The secrets of one call and the placeholders that stand for them.
+#[derive(Default)]
+pub struct Seals {
+    pub(crate) entries: Vec<Entry>,
+    needles: OnceLock<Needles>,
+}
+
+/// One secret and its placeholder.
+pub(crate) struct Entry {
+    /// What the provider sees.
+    pub(crate) placeholder: String,
+    /// The part of the placeholder by which it is found in a text.
+    pub(crate) core: String,
+    pub(crate) secret: Secret,
+    /// Whether it stands for a whole URL.
+    pub(crate) is_url: bool,
+}
+
+impl Seals {
+    /// No secrets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Seals a secret and returns its placeholder: `sealed-` and 32 hexadecimal digits.
+    pub fn seal(&mut self, value: Secret) -> String {
+        let core = format!("{TEXT_PREFIX}{:032x}", rand::random::<u128>());
+        self.add(Entry { placeholder: core.clone(), core, secret: value, is_url: false })
+    }
+
+    /// Seals a secret that is a URL and returns its placeholder: `https://`, 32 hexadecimal digits and `.sealed.invalid/`.
+    ///
+    /// It parses as a URL. A request whose URL begins with it goes to the secret URL; see [`crate::Call::send`].
+    pub fn seal_uri(&mut self, value: Secret) -> String {
+        let core = format!("{:032x}{URL_SUFFIX}", rand::random::<u128>());
+        self.add(Entry { placeholder: format!("https://{core}/"), core, secret: value, is_url: true })
+    }
+
+    fn add(&mut self, entry: Entry) -> String {
+        let placeholder = entry.placeholder.clone();
+        self.entries.push(entry);
+        self.needles = OnceLock::new();
+        placeholder
+    }
+
+    /// Whether there is nothing to put in or to take out.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The secret that exactly this placeholder stands for. A URL's may lack the `/` at its end.
+    pub(crate) fn find(&self, placeholder: &str) -> Option<&Secret> {
+        self.entries
+            .iter()
+            .find(|entry| {
+                entry.placeholder == placeholder || entry.is_url && entry.placeholder.trim_end_matches('/') == placeholder
+            })
+            .map(|entry| &entry.secret)
+    }
+
+    /// The sealed URL whose placeholder is the host of this URL.
+    pub(crate) fn find_url(&self, url: &Url) -> Option<&Secret> {
+        let host = url.host_str().filter(|host| host.ends_with(URL_SUFFIX))?;
+        self.entries.iter().find(|entry| entry.is_url && entry.core == host).map(|entry| &entry.secret)
+    }
+
+    /// What is taken out of texts, worked out once.
+    pub(crate) fn needles(&self) -> &Needles {
+        self.needles.get_or_init(|| Needles::new(self.entries.iter().map(|entry| (entry.secret.expose(), entry.is_url))))
+    }
+}
+
+impl fmt::Debug for Seals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seals({})", self.entries.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_random_and_urls_parse() {
+        let mut seals = Seals::new();
+        let first = seals.seal(Secret::new("one"));
+        let second = seals.seal(Secret::new("one"));
+        assert_ne!(first, second);
+        assert_eq!(first.len(), "sealed-".len() + 32);
+        let uri = seals.seal_uri(Secret::new("https://hooks.example.com/x"));
+        let url = Url::parse(&uri).unwrap();
+        assert_eq!(url.as_str(), uri, "it is in its normal form");
+        assert_eq!(seals.find_url(&url).unwrap().expose(), "https://hooks.example.com/x");
+        assert_eq!(seals.find(&first).unwrap().expose(), "one");
+        assert!(seals.find("sealed-00000000000000000000000000000000").is_none());
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let mut seals = Seals::new();
+        seals.seal(Secret::new("hunter2"));
+        assert_eq!(format!("{:?} {seals:?}", Secret::new("hunter2")), "Secret(..) Seals(1)");
+    }
+}

@@ -1,0 +1,124 @@
+//! The HTTP clients: one for each provider, so that no connection is ever shared between two.
+
+use crate::address::Policy;
+use crate::limits::Limits;
+use crate::resolve::Resolver;
+use reqwest::redirect;
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long an unused connection is kept. Shorter than the usual limits of servers, so that few requests meet a connection
+/// which is being closed.
+const IDLE: Duration = Duration::from_secs(30);
+/// How many unused connections to one host a provider keeps.
+const IDLE_PER_HOST: usize = 32;
+
+tokio::task_local! {
+    /// Until when the present request must have its connection.
+    pub(crate) static CONNECT_DEADLINE: Instant;
+}
+
+/// The certificates that the platform trusts. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+///
+/// Where there are none, the broker works all the same: plain HTTP goes through and TLS fails with a clear error.
+pub(crate) fn platform_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (_, ignored) = roots.add_parsable_certificates(found.certs);
+    if !found.errors.is_empty() || ignored > 0 {
+        tracing::warn!(errors = ?found.errors, ignored, "some of the platform's certificates cannot be used");
+    }
+    if roots.is_empty() {
+        tracing::warn!("the platform has no certificates to trust, so every TLS connection will fail; set SSL_CERT_FILE");
+    }
+    roots
+}
+
+/// TLS 1.2 and 1.3 with these roots; HTTP/2 where the server has it, else HTTP/1.1.
+pub(crate) fn tls_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A client that follows no redirect, knows no proxy and keeps no cookie.
+pub(crate) fn client(tls: &ClientConfig, policy: Arc<Policy>, limits: &Limits) -> reqwest::Result<reqwest::Client> {
+    let mut tls = tls.clone();
+    // The clone would share the store, and a resumed session tells the server that two providers are one client.
+    tls.resumption = Resumption::in_memory_sessions(64);
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .dns_resolver(Arc::new(Resolver::new(policy, limits.dns_timeout.0)))
+        .connect_timeout(limits.connect_timeout.0)
+        .connector_layer(DeadlineLayer)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        // One more than the bound, so that the broker tells of it and not the parser.
+        .http1_max_headers(limits.response_headers.saturating_add(1))
+        .http2_max_header_list_size(u32::try_from(limits.response_header_bytes.saturating_mul(2)).unwrap_or(u32::MAX))
+        .build()
+}
+
+/// The connection was not made in the time of its request. As an error of connecting it proves that nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within the request's time")]
+pub(crate) struct ConnectTimedOut;
+
+/// Ends connecting at the request's own deadline, which the client's fixed timeout knows nothing of.
+#[derive(Clone, Copy)]
+struct DeadlineLayer;
+
+#[derive(Clone)]
+struct Deadline<S>(S);
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Deadline<S> {
+        Deadline(inner)
+    }
+}
+
+impl<S, R> Service<R> for Deadline<S>
+where
+    S: Service<R, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, destination: R) -> Self::Future {
+        // Connecting begins within the request's task, and may go on without it when another connection comes free first.
+        let deadline = CONNECT_DEADLINE.try_with(|deadline| *deadline).ok();
+        let connecting = self.0.call(destination);
+        Box::pin(async move {
+            match deadline {
+                None => connecting.await,
+                Some(deadline) => {
+                    tokio::time::timeout_at(deadline, connecting).await.unwrap_or_else(|_| Err(ConnectTimedOut.into()))
+                }
+            }
+        })
+    }
+}

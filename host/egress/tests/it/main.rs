@@ -1,0 +1,7 @@
+//! The broker against real servers on the loopback interface.
+
+mod failures;
+mod limits;
+mod reach;
+mod secrets;
+mod support;

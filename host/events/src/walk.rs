@@ -1,0 +1,130 @@
+//! Walks a value along its schema, to find the fields that the schema marks: secrets, templates, defaults.
+
+use serde_json::Value;
+
+/// How deep a value is followed: as deep as a schema may be nested.
+const DEEPEST: usize = crate::schema::DEEPEST;
+
+/// Calls `visit` with the pointer, the sub-schema and the value of every place of `value` that `schema` describes,
+/// outermost first. Where several sub-schemas describe one place (`anyOf`, say), it is visited with each.
+pub fn walk(schema: &Value, value: &mut Value, visit: &mut dyn FnMut(&str, &Value, &mut Value)) {
+    step(schema, schema, value, &mut String::new(), 0, visit);
+}
+
+fn step(
+    root: &Value,
+    schema: &Value,
+    value: &mut Value,
+    path: &mut String,
+    depth: usize,
+    visit: &mut dyn FnMut(&str, &Value, &mut Value),
+) {
+    if depth > DEEPEST || !schema.is_object() {
+        return;
+    }
+    visit(path, schema, value);
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'))
+        && let Some(target) = root.pointer(target)
+    {
+        step(root, target, value, path, depth + 1, visit);
+    }
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+            step(root, branch, value, path, depth + 1, visit);
+        }
+    }
+    for keyword in ["then", "else"] {
+        if let Some(branch) = schema.get(keyword) {
+            step(root, branch, value, path, depth + 1, visit);
+        }
+    }
+    let mut enter = |key: &str, schema: &Value, inner: &mut Value| {
+        let length = path.len();
+        path.push('/');
+        path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        step(root, schema, inner, path, depth + 1, visit);
+        path.truncate(length);
+    };
+    match value {
+        Value::Object(map) => {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            for (key, inner) in map.iter_mut() {
+                match properties.and_then(|properties| properties.get(key)) {
+                    Some(property) => enter(key, property, inner),
+                    None => {
+                        if let Some(additional) = schema.get("additionalProperties") {
+                            enter(key, additional, inner);
+                        }
+                    }
+                }
+            }
+        }
+        Value::Array(items) => {
+            let prefix = schema.get("prefixItems").and_then(Value::as_array);
+            for (index, inner) in items.iter_mut().enumerate() {
+                if let Some(item) = prefix.and_then(|prefix| prefix.get(index)).or_else(|| schema.get("items")) {
+                    enter(&index.to_string(), item, inner);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fills in the defaults that `schema` gives for absent properties of objects that are there.
+pub fn fill_defaults(schema: &Value, value: &mut Value) {
+    walk(schema, value, &mut |_, schema, value| {
+        let (Some(properties), Value::Object(map)) = (schema.get("properties").and_then(Value::as_object), value) else { return };
+        for (key, property) in properties {
+            if let Some(default) = property.get("default")
+                && !map.contains_key(key)
+            {
+                map.insert(key.clone(), default.clone());
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn marked_fields_are_found_in_objects_arrays_references_and_branches() {
+        let schema = json!({
+            "$defs": {"secret": {"type": "string", "writeOnly": true}},
+            "properties": {
+                "a": {"$ref": "#/$defs/secret"},
+                "list": {"items": {"properties": {"value": {"anyOf": [{"$ref": "#/$defs/secret"}, {"type": "null"}]}}}},
+                "plain": {"type": "string"},
+            },
+            "additionalProperties": {"writeOnly": true},
+        });
+        let mut value = json!({"a": "1", "list": [{"value": "2"}, {"value": null}], "plain": "3", "x/y": "4"});
+        let mut found = Vec::new();
+        walk(&schema, &mut value, &mut |path, schema, value| {
+            if schema.get("writeOnly") == Some(&json!(true)) && value.is_string() {
+                found.push(path.to_owned());
+            }
+        });
+        assert_eq!(found, ["/a", "/list/0/value", "/x~1y"]);
+    }
+
+    #[test]
+    fn defaults_fill_what_is_absent_and_nothing_else() {
+        let schema = json!({"properties": {
+            "n": {"default": 1}, "m": {"default": 2},
+            "inner": {"properties": {"k": {"default": "v"}}},
+        }});
+        let mut value = json!({"n": null, "inner": {}});
+        fill_defaults(&schema, &mut value);
+        assert_eq!(value, json!({"n": null, "m": 2, "inner": {"k": "v"}}));
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        let schema = json!({"allOf": [{"$ref": "#"}], "properties": {"a": {"$ref": "#"}}});
+        walk(&schema, &mut json!({"a": {"a": {}}}), &mut |_, _, _| {});
+    }
+}

@@ -1,0 +1,165 @@
+//! Machine code on disk, so that a start need not compile again.
+//!
+//! Loading machine code means running it, so a file is used only if this host wrote it: each one carries an HMAC under
+//! a key that lies beside the cache with mode 0600, over the engine's compatibility hash, the component's digest and
+//! the code. What does not verify is compiled anew and written over.
+
+use ring::hmac;
+use sha2::{Digest as _, Sha256};
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use wasmtime::component::Component;
+
+const TAG: usize = 32;
+
+pub(crate) struct Cache {
+    directory: PathBuf,
+    key: hmac::Key,
+    /// Which engine the code is for: its version, settings and the processor's features.
+    engine: [u8; 32],
+}
+
+impl Cache {
+    pub(crate) fn open(directory: &Path, engine: &wasmtime::Engine) -> std::io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        let key = read_or_make_key(&directory.join("key"))?;
+        let mut hasher = Sha256Hasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self {
+            directory: directory.to_owned(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            engine: hasher.0.finalize().into(),
+        })
+    }
+
+    /// The code for a component, if a file of our own has it.
+    pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
+        let file = std::fs::read(self.path(digest)).ok()?;
+        let (tag, code) = file.split_at_checked(TAG)?;
+        let mut context = hmac::Context::with_key(&self.key);
+        self.cover(&mut context, digest, code);
+        // `verify` of the library takes the whole message; the tag is compared in constant time all the same.
+        let expected = context.sign();
+        if ring_equal(expected.as_ref(), tag) {
+            match deserialize(engine, code) {
+                Ok(component) => return Some(component),
+                Err(error) => tracing::warn!(%digest, error = format!("{error:#}"), "cached code does not load; compiling again"),
+            }
+        } else {
+            tracing::warn!(%digest, "cached code is not what this host wrote; compiling again");
+        }
+        None
+    }
+
+    /// Keeps the code of a component.
+    pub(crate) fn store(&self, digest: &str, component: &Component) -> std::io::Result<()> {
+        let code = component.serialize().map_err(|error| std::io::Error::other(format!("{error:#}")))?;
+        let mut context = hmac::Context::with_key(&self.key);
+        self.cover(&mut context, digest, &code);
+        let path = self.path(digest);
+        let temporary = path.with_extension(format!("{}.new", std::process::id()));
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(context.sign().as_ref())?;
+        file.write_all(&code)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)
+    }
+
+    fn cover(&self, context: &mut hmac::Context, digest: &str, code: &[u8]) {
+        context.update(&self.engine);
+        context.update(&Sha256::digest(digest.as_bytes()));
+        context.update(code);
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.directory.join(format!("{digest}-{}.cwasm", &crate::hex(&self.engine)[..16]))
+    }
+}
+
+#[expect(unsafe_code, reason = "machine code runs as it is; this is the host's own, which the caller has authenticated")]
+fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` verified under a key that only this host's user can read, for this engine and component, so it is
+    // byte for byte what `Component::serialize` of a compatible engine returned.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+fn ring_equal(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+fn read_or_make_key(path: &Path) -> std::io::Result<[u8; 32]> {
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.len() == 32 => return Ok(bytes.try_into().expect("32 bytes")),
+        Ok(_) => std::fs::remove_file(path)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut key = [0; 32];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut key)
+        .map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
+    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    Ok(key)
+}
+
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest: [u8; 32] = self.0.clone().finalize().into();
+        u64::from_be_bytes(digest[..8].try_into().expect("eight bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_code_for_this_component_is_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = wasmtime::Engine::default();
+        let cache = Cache::open(directory.path(), &engine).unwrap();
+        let component = Component::new(&engine, wat::parse_str("(component)").unwrap()).unwrap();
+        assert!(cache.load(&engine, "aa").is_none());
+        cache.store("aa", &component).unwrap();
+        assert!(cache.load(&engine, "aa").is_some());
+
+        let good = std::fs::read(cache.path("aa")).unwrap();
+        std::fs::write(cache.path("bb"), &good).unwrap();
+        assert!(cache.load(&engine, "bb").is_none(), "code of another component");
+        for spoiled in [&good[..good.len() - 1], &good[..10], &[], &[good.as_slice(), b"x"].concat()] {
+            std::fs::write(cache.path("aa"), spoiled).unwrap();
+            assert!(cache.load(&engine, "aa").is_none());
+        }
+        let mut flipped = good.clone();
+        flipped[TAG + 100] ^= 1;
+        std::fs::write(cache.path("aa"), &flipped).unwrap();
+        assert!(cache.load(&engine, "aa").is_none(), "tampered with");
+        std::fs::write(cache.path("aa"), component.serialize().unwrap()).unwrap();
+        assert!(cache.load(&engine, "aa").is_none(), "from outside");
+
+        std::fs::write(cache.path("aa"), &good).unwrap();
+        std::fs::remove_file(directory.path().join("key")).unwrap();
+        let another = Cache::open(directory.path(), &engine).unwrap();
+        assert!(another.load(&engine, "aa").is_none(), "under another host's key");
+    }
+
+    #[test]
+    fn the_key_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        Cache::open(directory.path(), &wasmtime::Engine::default()).unwrap();
+        let mode = std::fs::metadata(directory.path().join("key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

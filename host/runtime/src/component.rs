@@ -1,0 +1,255 @@
+//! What a file is, what it needs, and making a component of it.
+
+use crate::contract::{PACKAGE, SUPPORTED, WIT};
+use semver::Version;
+use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// Why a file cannot be used as a provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file is larger than [`crate::Limits::component_bytes`].
+    #[error("the file has {size} bytes; at most {limit} are allowed ([sandbox] component-bytes)")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// It is no WebAssembly at all.
+    #[error("this is no WebAssembly: {0}")]
+    NotWebAssembly(String),
+    /// It is WebAssembly, but no valid one.
+    #[error("the WebAssembly is not valid: {0}")]
+    Invalid(String),
+    /// It does not export a provider.
+    #[error(
+        "this is no provider: it does not export `{PACKAGE}/provider@{SUPPORTED}`; it exports {0}. Build it against the world `integration-provider` of that package"
+    )]
+    NotAProvider(String),
+    /// It was built for another version of the contract.
+    #[error("the component was built for contract {component}, and this host speaks {host}: {advice}")]
+    Version {
+        /// The version that it was built for.
+        component: String,
+        /// The versions that this host speaks.
+        host: String,
+        /// Which side is too old.
+        advice: &'static str,
+    },
+    /// It imports something that the host does not offer.
+    #[error(
+        "the component needs what the host does not offer: {0}. A provider may import {PACKAGE}/{{http, log, secrets}}@{SUPPORTED} and WASI's io, cli, clocks, random, filesystem and sockets 0.2 (the last two without any content)"
+    )]
+    Imports(String),
+    /// It does not compile.
+    #[error("the component does not compile: {0}")]
+    Compile(String),
+    /// Its imports or exports have other types than the contract's.
+    #[error("the component does not fit the contract {SUPPORTED}: {0}")]
+    Link(String),
+    /// The host's own fault.
+    #[error("the host failed: {0}")]
+    Host(String),
+}
+
+/// A component that was read and fits.
+pub(crate) struct Prepared {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) version: Version,
+    pub(crate) needs_wasi: bool,
+}
+
+/// Reads a file and makes a component of it if it is a core module.
+pub(crate) fn prepare(bytes: &[u8], limit: usize) -> Result<Prepared, LoadError> {
+    if bytes.len() > limit {
+        return Err(LoadError::TooLarge { size: bytes.len(), limit });
+    }
+    let component = if Parser::is_component(bytes) {
+        bytes.to_vec()
+    } else if Parser::is_core_wasm(bytes) {
+        encode(bytes)?
+    } else {
+        return Err(LoadError::NotWebAssembly(match bytes {
+            [] => "the file is empty".into(),
+            _ if bytes.starts_with(b"\0asm") => "its version is unknown".into(),
+            _ => "it does not begin with \\0asm".into(),
+        }));
+    };
+    Validator::new_with_features(WasmFeatures::default())
+        .validate_all(&component)
+        .map_err(|error| LoadError::Invalid(error.to_string()))?;
+    let names = top_level(&component)?;
+    let version = check_exports(&names.exports)?;
+    let needs_wasi = check_imports(&names.imports)?;
+    Ok(Prepared { bytes: component, version, needs_wasi })
+}
+
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+fn top_level(component: &[u8]) -> Result<Names, LoadError> {
+    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
+    let mut names = Names { imports: Vec::new(), exports: Vec::new() };
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(invalid)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    names.imports.push(import.map_err(invalid)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    names.exports.push(export.map_err(invalid)?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(names)
+}
+
+/// `postern:provider/http@0.1.0` → (`postern:provider`, `http`, `0.1.0`).
+fn split(name: &str) -> Option<(&str, &str, &str)> {
+    let (package, rest) = name.split_once('/')?;
+    let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
+    Some((package, interface, version))
+}
+
+fn check_exports(exports: &[String]) -> Result<Version, LoadError> {
+    let ours = exports
+        .iter()
+        .filter_map(|name| split(name))
+        .find(|(package, interface, _)| *package == PACKAGE && *interface == "provider");
+    let Some((_, _, version)) = ours else {
+        let listed = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        return Err(LoadError::NotAProvider(listed.chars().take(500).collect()));
+    };
+    let parsed =
+        version.parse::<Version>().map_err(|_| LoadError::Invalid(format!("`{version}` is no version of the contract")))?;
+    let supported: Version = SUPPORTED.parse().expect("a constant that parses");
+    if parsed == supported {
+        return Ok(parsed);
+    }
+    let advice = if parsed > supported {
+        "the host is too old for it; upgrade postern, or build the component with an older SDK"
+    } else {
+        "the component is too old; build it again with the present SDK"
+    };
+    Err(LoadError::Version { component: version.to_owned(), host: SUPPORTED.to_owned(), advice })
+}
+
+fn check_imports(imports: &[String]) -> Result<bool, LoadError> {
+    let mut needs_wasi = false;
+    let mut refused = Vec::new();
+    for name in imports {
+        match split(name) {
+            Some((PACKAGE, "types" | "http" | "log" | "secrets", SUPPORTED)) => {}
+            Some(("wasi:io" | "wasi:cli" | "wasi:clocks" | "wasi:random" | "wasi:filesystem" | "wasi:sockets", _, version))
+                if version.starts_with("0.2.") =>
+            {
+                needs_wasi = true;
+            }
+            _ => refused.push(name.as_str()),
+        }
+    }
+    if refused.is_empty() { Ok(needs_wasi) } else { Err(LoadError::Imports(refused.join(", ").chars().take(500).collect())) }
+}
+
+/// Makes a component of a core module: with the contract where the module carries no types of its own, and with the
+/// adapter where it was built for WASI preview 1.
+fn encode(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
+    let (mut typed, mut preview1, mut exports) = (false, false, Vec::new());
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(invalid)? {
+            Payload::CustomSection(section) if section.name().starts_with("component-type") => typed = true,
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    preview1 |= import.map_err(invalid)?.module == WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    exports.push(export.map_err(invalid)?.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut module = module.to_vec();
+    if !typed {
+        // Without types of its own, only the exports' names can tell whether it means to be a provider.
+        if !exports.iter().any(|name| name.starts_with(PACKAGE)) {
+            let listed = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            return Err(LoadError::NotAProvider(listed.chars().take(500).collect()));
+        }
+        embed_contract(&mut module)?;
+    }
+    let failed = |error: anyhow::Error| LoadError::Invalid(format!("{error:#}"));
+    let mut encoder = wit_component::ComponentEncoder::default().validate(true).module(&module).map_err(failed)?;
+    if preview1 {
+        encoder = encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER).map_err(failed)?;
+    }
+    encoder.encode().map_err(failed)
+}
+
+fn embed_contract(module: &mut Vec<u8>) -> Result<(), LoadError> {
+    let host = |error: anyhow::Error| LoadError::Host(format!("{error:#}"));
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_str("provider.wit", WIT).map_err(host)?;
+    let world = resolve.select_world(&[package], Some("integration-provider")).map_err(host)?;
+    wit_component::embed_component_metadata(module, &resolve, world, wit_component::StringEncoding::UTF8).map_err(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(bytes: &[u8]) -> String {
+        match prepare(bytes, 1 << 20) {
+            Ok(_) => panic!("it should have been refused"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_no_webassembly_is_told_apart_from_what_is_no_provider() {
+        assert!(refused(b"").contains("empty"));
+        assert!(refused(b"#!/bin/sh").contains("no WebAssembly"));
+        assert!(refused(&[0; 2 << 20]).contains("at most 1048576"));
+        assert!(refused(&wat::parse_str("(module (func (export \"run\")))").unwrap()).contains("it exports run"));
+        assert!(refused(&wat::parse_str("(component)").unwrap()).contains("it exports nothing"));
+        let mut cut = wat::parse_str("(component (core module (func)))").unwrap();
+        cut.truncate(cut.len() - 3);
+        assert!(matches!(prepare(&cut, 1 << 20), Err(LoadError::Invalid(_))));
+    }
+
+    #[test]
+    fn another_version_of_the_contract_is_refused_with_both_versions() {
+        let component = |version: &str| {
+            let text = format!("(component (instance $i) (export \"postern:provider/provider@{version}\" (instance $i)))");
+            refused(&wat::parse_str(text).unwrap())
+        };
+        let newer = component("9.0.0");
+        assert!(newer.contains("9.0.0") && newer.contains(SUPPORTED) && newer.contains("host is too old"), "{newer}");
+        let older = component("0.0.9");
+        assert!(older.contains("component is too old"), "{older}");
+    }
+
+    #[test]
+    fn imports_beyond_the_contract_are_listed() {
+        let text = r#"(component
+            (import "wasi:http/outgoing-handler@0.2.0" (instance))
+            (import "evil:host/shell" (instance))
+            (import "postern:provider/log@0.1.0" (instance))
+            (instance $i) (export "postern:provider/provider@0.1.0" (instance $i)))"#;
+        let message = refused(&wat::parse_str(text).unwrap());
+        assert!(message.contains("wasi:http/outgoing-handler@0.2.0, evil:host/shell."), "{message}");
+    }
+}

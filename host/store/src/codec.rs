@@ -1,0 +1,91 @@
+//! Events, steps and documents as records.
+//!
+//! Headers are MessagePack with field names, so that a later version can add fields.
+
+use crate::record::{Damage, Record, RecordTooLarge, Whole};
+use crate::{Document, Error, NewEvent};
+use postern_core::delivery::{Attempt, Route, State, Step};
+use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// An event without its payload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EventHeader {
+    pub(crate) event_type: EventTypeId,
+    pub(crate) tenant: TenantId,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// A step without its attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StepHeader {
+    pub(crate) state: State,
+    pub(crate) attempts: u32,
+    pub(crate) at: Timestamp,
+}
+
+/// A document without its body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DocumentHeader {
+    pub(crate) id: String,
+    pub(crate) revision: u64,
+}
+
+/// Reads a header.
+pub(crate) fn header<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Damage> {
+    rmp_serde::from_slice(bytes).map_err(|error| Damage::content(what, error))
+}
+
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    rmp_serde::to_vec_named(value).map_err(|error| Error::Failed(format!("a record cannot be written: {error}")))
+}
+
+fn text<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str, Damage> {
+    std::str::from_utf8(bytes).map_err(|error| Damage::content(what, error))
+}
+
+/// An event with its routes.
+pub(crate) fn event_record(new: &NewEvent) -> Result<Record, Error> {
+    let Event { event_type, tenant, timestamp, payload, .. } = &*new.event;
+    let header =
+        EventHeader { event_type: event_type.clone(), tenant: tenant.clone(), timestamp: *timestamp, routes: new.routes.clone() };
+    Ok(Record::new(&encode(&header)?, payload.as_str().as_bytes())?)
+}
+
+/// The event and its routes in a record.
+pub(crate) fn event(id: EventId, whole: &Whole) -> Result<(Event, Vec<Route>), Damage> {
+    let EventHeader { event_type, tenant, timestamp, routes } = header("an event", whole.header())?;
+    let payload = Json::parse(text("a payload", whole.bulk())?).map_err(|error| Damage::content("a payload", error))?;
+    Ok((Event { id, event_type, tenant, timestamp, payload }, routes))
+}
+
+/// A step with its attempt.
+pub(crate) fn step_record(step: &Step) -> Result<Record, Error> {
+    let header = StepHeader { state: step.state.clone(), attempts: step.attempts, at: step.at };
+    let bulk = step.attempt.as_ref().map(encode).transpose()?.unwrap_or_default();
+    Ok(Record::new(&encode(&header)?, &bulk)?)
+}
+
+/// The step in a record.
+pub(crate) fn step(whole: &Whole) -> Result<Step, Damage> {
+    let StepHeader { state, attempts, at } = header("a step", whole.header())?;
+    let attempt: Option<Attempt> = match whole.bulk() {
+        [] => None,
+        bulk => Some(header("an attempt", bulk)?),
+    };
+    Ok(Step { state, attempts, at, attempt })
+}
+
+/// A document.
+pub(crate) fn document_record(id: &str, revision: u64, body: &str) -> Result<Record, Error> {
+    let header = DocumentHeader { id: id.to_owned(), revision };
+    Record::new(&encode(&header)?, body.as_bytes()).map_err(|error: RecordTooLarge| error.into())
+}
+
+/// The document in a record.
+pub(crate) fn document(whole: &Whole) -> Result<Document, Damage> {
+    let DocumentHeader { id, revision } = header("a document", whole.header())?;
+    Ok(Document { id, revision, body: text("a document", whole.bulk())?.to_owned() })
+}

@@ -1,0 +1,171 @@
+//! What the callers' side and the committer have in common.
+
+use super::Options;
+use crate::cache::{Cache, Routed};
+use crate::directory::Directory;
+use crate::due::{Held, Queue};
+use crate::kv::Kv;
+use crate::{Error, codec, disk, read};
+use parking_lot::{Mutex, RwLock};
+use postern_core::EventId;
+use postern_core::delivery::State;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{Notify, watch};
+
+/// Counts since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Commits, each with one wait for the disk.
+    pub commits: u64,
+    /// Requests that were part of a commit: more than `commits` when several waited together.
+    pub requests: u64,
+    /// Keys that were written or removed.
+    pub keys: u64,
+    /// Deliveries that cannot be attempted because their records are damaged.
+    pub damaged: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) keys: AtomicU64,
+    pub(crate) damaged: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Figures {
+        Figures {
+            commits: self.commits.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            keys: self.keys.load(Ordering::Relaxed),
+            damaged: self.damaged.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The event, the routes and the state of a claimed delivery, or why that one cannot be attempted.
+pub(crate) type Loaded = Result<(Routed, State), Error>;
+
+pub(crate) struct Shared {
+    /// Readers and ordinary commits share it; a purge's commit and the closing have it alone.
+    pub(crate) kv: RwLock<Option<Box<dyn Kv>>>,
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) cache: Mutex<Cache>,
+    pub(crate) changed: Notify,
+    pub(crate) counters: Counters,
+    /// The least id that was ingested since the last purge looked.
+    pub(crate) least_ingested: Mutex<Option<EventId>>,
+    pub(crate) path: PathBuf,
+    pub(crate) reserve: u64,
+    failure: watch::Sender<Option<String>>,
+    directory: Mutex<Option<Directory>>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: &Options, directory: Option<Directory>, kv: Box<dyn Kv>, queue: Queue) -> Self {
+        Self {
+            kv: RwLock::new(Some(kv)),
+            queue: Mutex::new(queue),
+            cache: Mutex::new(Cache::new(options.event_cache_bytes)),
+            changed: Notify::new(),
+            counters: Counters::default(),
+            least_ingested: Mutex::default(),
+            path: options.directory.clone(),
+            reserve: options.reserve_bytes,
+            failure: watch::Sender::new(None),
+            directory: Mutex::new(directory),
+        }
+    }
+
+    /// The engine failed: nothing is written any more.
+    pub(crate) fn fail(&self, reason: &str) {
+        self.failure.send_if_modified(|failure| {
+            if failure.is_some() {
+                return false;
+            }
+            tracing::error!(reason, "the store failed; nothing more is written");
+            *failure = Some(reason.to_owned());
+            true
+        });
+    }
+
+    /// Why the engine failed, if it did.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failure.borrow().clone().map(Error::Failed)
+    }
+
+    /// Waits until the engine failed.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(Some(reason)) => reason,
+            // The sender lives as long as `self`.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Reads from the engine. Blocks.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&dyn Kv) -> Result<T, Error>) -> Result<T, Error> {
+        let kv = self.kv.read();
+        let kv = kv.as_deref().ok_or(Error::Closed)?;
+        // sled panics where other engines answer with an error.
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| read(kv)))
+            .unwrap_or_else(|panic| Err(Error::Failed(disk::panic_message(&*panic))));
+        if let Err(Error::Failed(reason)) = &result {
+            self.fail(reason);
+        }
+        result
+    }
+
+    /// Closes the engine, then gives the directory up. Blocks.
+    pub(crate) fn close(&self) {
+        let kv = self.kv.write().take();
+        drop(kv);
+        drop(self.directory.lock().take());
+    }
+
+    /// The events and states of claimed deliveries that are not in memory, in the same order. Blocks.
+    pub(crate) fn load(&self, wanted: &[(Held, Option<Routed>)]) -> Result<Vec<Loaded>, Error> {
+        self.read(|kv| {
+            let mut read_now: HashMap<EventId, Routed> = HashMap::new();
+            let mut one = |held: &Held, cached: Option<&Routed>| -> Loaded {
+                let id = held.id.event;
+                let known = cached.or_else(|| read_now.get(&id)).cloned();
+                let routed = match known {
+                    Some(routed) => routed,
+                    None => {
+                        let (event, routes) = read::event(kv, id)?.ok_or_else(|| missing(id))?;
+                        let routed = Routed { event: Arc::new(event), routes: routes.into() };
+                        read_now.insert(id, routed.clone());
+                        routed
+                    }
+                };
+                let state = match held.steps.checked_sub(1) {
+                    None => State::Pending,
+                    Some(last) => {
+                        let codec::StepHeader { state, .. } = read::step_header(kv, held.id, last)?.ok_or_else(|| missing(id))?;
+                        state
+                    }
+                };
+                Ok((routed, state))
+            };
+            let mut found = Vec::with_capacity(wanted.len());
+            for (held, cached) in wanted {
+                match one(held, cached.as_ref()) {
+                    Err(Error::Failed(reason)) => return Err(Error::Failed(reason)),
+                    other => found.push(other),
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn missing(id: EventId) -> Error {
+    Error::Damaged(format!("event {id} has an unfinished delivery, but its record is gone"))
+}

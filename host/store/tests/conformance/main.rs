@@ -1,0 +1,140 @@
+//! What every store must do, run on each engine.
+
+mod concurrency;
+mod documents;
+mod listing;
+mod opening;
+mod purge;
+mod queue;
+
+use postern_core::delivery::{
+    Attempt, Body, Cause, Exchange, ExchangeResult, Level, LogLine, Outcome, ProviderBuild, Retry, Route, State, Step,
+};
+use postern_core::{Event, EventId, Json, SubscriptionId, Timestamp};
+use postern_store::{Claim, Embedded, Engine, Finish, NewEvent, Options, Store};
+use std::sync::Arc;
+
+/// Makes a test of each function, on each engine.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($test:ident),* $(,)?) => {
+        mod on_sled {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test($crate::Place::new(postern_store::Engine::Sled)).await; })*
+        }
+        mod on_redb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test($crate::Place::new(postern_store::Engine::Redb)).await; })*
+        }
+    };
+}
+
+/// A directory for one test.
+struct Place {
+    directory: tempfile::TempDir,
+    engine: Engine,
+}
+
+impl Place {
+    fn new(engine: Engine) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), engine }
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options::new(self.directory.path().join("data"));
+        options.engine = self.engine;
+        options.cache_bytes = 16 << 20;
+        options.reserve_bytes = 0;
+        options
+    }
+
+    fn open(&self) -> Embedded {
+        Embedded::open(self.options()).unwrap()
+    }
+}
+
+fn payload(bytes: usize) -> Json {
+    match bytes {
+        0 | 1 => Json::parse("1").unwrap(),
+        // Not one letter over and over: what compresses hides mistakes of size.
+        _ => Json::parse(format!("\"{}\"", (0..bytes - 2).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect::<String>()))
+            .unwrap(),
+    }
+}
+
+fn route() -> Route {
+    Route { subscription: SubscriptionId::generate(), provider: "postern.webhook".parse().unwrap() }
+}
+
+fn new_event(routes: usize, bytes: usize) -> NewEvent {
+    let event = Event {
+        id: EventId::generate(),
+        event_type: "incident.incident.created".parse().unwrap(),
+        tenant: Default::default(),
+        timestamp: Timestamp::from_millis(1_700_000_000_123),
+        payload: payload(bytes),
+    };
+    NewEvent { event: Arc::new(event), routes: (0..routes).map(|_| route()).collect() }
+}
+
+async fn ingest(store: &Embedded, routes: usize) -> NewEvent {
+    let new = new_event(routes, 100);
+    store.ingest(new.clone()).await.unwrap();
+    new
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+async fn claim_all(store: &Embedded) -> Vec<Claim> {
+    store.claim(now(), 10_000).await.unwrap()
+}
+
+fn success() -> State {
+    State::Success { external_id: Some("PROJ-1".into()) }
+}
+
+fn failed() -> State {
+    State::Failed { error: "no such project".into() }
+}
+
+fn retrying(at: Timestamp) -> State {
+    State::Retrying { next_attempt_at: at, error: "503 Service Unavailable".into() }
+}
+
+fn finish(claim: &Claim, state: State) -> Finish {
+    Finish { claim: claim.claim, id: claim.id, step: step(claim.attempts + 1, state, 100) }
+}
+
+/// A step with all that an attempt can hold.
+fn step(number: u32, state: State, body: usize) -> Step {
+    let text = "x".repeat(body);
+    let exchange = |result| Exchange {
+        method: "POST".into(),
+        url: "https://example.com/hook".into(),
+        request_headers: vec![("content-type".into(), "application/json".into())],
+        request_body: Some(Body { text: text.clone(), size: body as u64 }),
+        started_at: now(),
+        duration_micros: 1500,
+        address: Some("192.0.2.1:443".into()),
+        result,
+    };
+    let attempt = Attempt {
+        number,
+        started_at: now(),
+        duration_micros: 2000,
+        provider: Some(ProviderBuild { version: "1.0.0".into(), digest: "ab".repeat(32) }),
+        outcome: match &state {
+            State::Success { external_id } => Outcome::Success { external_id: external_id.clone() },
+            _ => Outcome::Failure { cause: Cause::Provider, message: "503".into(), retry: Retry::After { milliseconds: 5 } },
+        },
+        exchanges: vec![
+            exchange(ExchangeResult::Denied { code: "grant".into(), message: "no".into() }),
+            exchange(ExchangeResult::Failed { kind: "timeout".into(), message: "late".into(), sent: true }),
+            exchange(ExchangeResult::Answered { status: 200, response_headers: Vec::new(), response_body: None }),
+        ],
+        log: vec![LogLine { level: Level::Warn, message: "slow".into() }],
+    };
+    Step { state, attempts: number, at: now(), attempt: Some(attempt) }
+}

@@ -1,0 +1,93 @@
+//! Why a delivery failed, and what the host should do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The longest message that the host takes, in bytes.
+pub const LONGEST_MESSAGE: usize = 4096;
+
+/// The longest delay that a provider can ask for.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A delivery that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// One line that tells an administrator what happened and what to do.
+    pub message: String,
+    /// What to do next.
+    pub retry: Retry,
+}
+
+/// What to do after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Try again when the subscription's schedule says.
+    Backoff,
+    /// Try again after this time, at most [`LONGEST_DELAY`].
+    After(Duration),
+    /// It can never succeed: fail now.
+    Never,
+}
+
+impl Failure {
+    /// The next try may succeed: the target is down, say.
+    pub fn backoff(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry: Retry::Backoff }
+    }
+
+    /// The next try may succeed, but not before `delay` is over.
+    pub fn after(delay: Duration, message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry: Retry::After(delay) }
+    }
+
+    /// No try can succeed until somebody changes something.
+    pub fn never(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry: Retry::Never }
+    }
+
+    /// Puts what was being done in front of the message.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// The message, cut at a character's end to what the host takes.
+    #[cfg_attr(not(any(target_arch = "wasm32", test)), expect(dead_code, reason = "only the exports need it"))]
+    pub(crate) fn into_bounded_message(mut self) -> String {
+        if self.message.len() > LONGEST_MESSAGE {
+            let mark = " …";
+            let end = self.message.floor_char_boundary(LONGEST_MESSAGE - mark.len());
+            self.message.truncate(end);
+            self.message.push_str(mark);
+        }
+        self.message
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<serde_json::Error> for Failure {
+    /// What is no JSON now is none in five minutes.
+    fn from(error: serde_json::Error) -> Self {
+        Self::never(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_cut_at_a_characters_end() {
+        assert_eq!(Failure::never("short").into_bounded_message(), "short");
+        let cut = Failure::never("ä".repeat(LONGEST_MESSAGE)).into_bounded_message();
+        assert!(cut.len() <= LONGEST_MESSAGE && cut.ends_with("ä …"));
+    }
+}
