@@ -85,7 +85,9 @@ pub struct Options {
     pub engine: Engine,
     /// The engine's cache. Default: 64 MiB. sled's use of memory is about three times as much.
     pub cache_bytes: u64,
-    /// The space on the disk that new events and objects leave free, for recording outcomes. Default: 64 MiB.
+    /// The space on the disk that new events and objects leave free, for recording outcomes; a purge may use half of
+    /// it. Default: 64 MiB. When it is used up as well, the store fails. sled never gives space back to the disk: it
+    /// reuses what a purge freed, but on a full disk new events wait until something else makes room.
     pub reserve_bytes: u64,
     /// How many bytes of newly accepted events are kept in memory until they are claimed. Default: 32 MiB.
     pub event_cache_bytes: usize,

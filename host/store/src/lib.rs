@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - What an operation answered with `Ok` is on the disk: it survives a crash of the process and a loss of power.
-//! - History is only added to. A delivery's state is its last [`Step`](postern_core::delivery::Step).
+//! - History is only added to. A delivery's state is its last [`Step`].
 //! - A delivery is claimed by one worker at a time; a claim that was lost cannot finish anything.
 //! - Secrets are ciphertext ([`vault`]).
 //! - After a failed write nothing is written any more ([`Store::broken`]).
@@ -94,6 +94,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes events that were accepted before `retention` says, with all that belongs to them, unless one of their
     /// deliveries is not final. Removes at most about `budget` records; [`Purged::more`] says whether some are left.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when too little space is left even to remove something.
     async fn purge(&self, retention: Retention, budget: usize) -> Result<Purged, Error>;
 
     /// Every object of a kind, by id.

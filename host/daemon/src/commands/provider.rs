@@ -50,6 +50,9 @@ pub(crate) enum Command {
         /// Allow only these hosts, in place of those before.
         #[arg(long, requires = "hosts")]
         only: bool,
+        /// Allow it to read secrets in clear. Each use is recorded.
+        #[arg(long)]
+        reveal_secrets: bool,
     },
     /// Try settings out without saving them.
     Test {
@@ -107,7 +110,9 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
             let approved = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;
             print(&format!("{id} may reach {}", hosts(&approved["grant"]["hosts"]).join(", ")))
         }
-        Command::Grant { id, hosts: given, only } => grant(&client, &path(&id), &id, given, only).await,
+        Command::Grant { id, hosts: given, only, reveal_secrets } => {
+            grant(&client, &path(&id), &id, given, only, reveal_secrets).await
+        }
         Command::Test { id, config, format } => {
             let result = client.post(&format!("{}/test-connection", path(&id)), json!({ "config": json(&config)? })).await?;
             let message = result["message"].as_str().unwrap_or_default().to_owned();
@@ -122,10 +127,10 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     }
 }
 
-async fn grant(client: &Client, path: &str, id: &str, mut given: Vec<String>, only: bool) -> Result<()> {
+async fn grant(client: &Client, path: &str, id: &str, mut given: Vec<String>, only: bool, reveal_secrets: bool) -> Result<()> {
     let path = format!("{path}/grant");
     let mut present = client.get(&path).await?;
-    if given.is_empty() {
+    if given.is_empty() && !reveal_secrets {
         return print(&format!("{id} may reach {}", hosts(&present["hosts"]).join(", ")));
     }
     if !only {
@@ -135,6 +140,9 @@ async fn grant(client: &Client, path: &str, id: &str, mut given: Vec<String>, on
         given = all;
     }
     present["hosts"] = json!(given);
+    if reveal_secrets {
+        present["revealSecrets"] = json!(true);
+    }
     let granted = client.put(&path, present).await?;
     print(&format!("{id} may reach {}", hosts(&granted["hosts"]).join(", ")))
 }

@@ -115,7 +115,10 @@ fn write_ready(path: &Path, address: SocketAddr) -> Result<()> {
 pub(crate) fn log_to_stderr(config: &Config) -> Result<()> {
     let filter =
         EnvFilter::try_new(&config.log.level).with_context(|| format!("[log] level `{}` is not understood", config.log.level))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match config.log.format {
         Format::Text => subscriber.with_target(false).init(),
         Format::Json => subscriber.json().flatten_event(true).init(),

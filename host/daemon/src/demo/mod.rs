@@ -30,7 +30,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     config.store.directory = directory.path().join("data");
     config.server.listen.set_port(0);
     config.egress.allow = vec!["127.0.0.1/32".parse()?];
-    config.log.level = "warn".into();
+    config.log.level = "error".into();
     log_to_stderr(&config)?;
     let mut stop = Stop::new()?;
     let host = Host::start(&config).await?;

@@ -17,6 +17,9 @@ use std::sync::atomic::Ordering;
 /// The longest id of a document, in bytes.
 const LONGEST_ID: usize = 512;
 
+/// What the removal of a key writes, in bytes, before the engine's amplification: it rewrites a part of a page.
+const PURGED_KEY: usize = 256;
+
 /// A stored document: its revision and how many rows it has.
 type Stored = Option<(u64, usize)>;
 
@@ -78,17 +81,20 @@ impl<'a> Batch<'a> {
                 Ok(revisions) => self.done.push(Done::Applied { revisions, reply }),
                 Err(error) => drop(reply.send(Err(error))),
             },
-            Request::Purge { keys, reply } => {
-                self.purges = true;
-                self.push(keys.into_iter().map(Op::Delete));
-                self.done.push(Done::Purged { reply });
-            }
+            Request::Purge { keys, reply } => match self.need_space(keys.len() * PURGED_KEY, self.shared.reserve / 2) {
+                Ok(()) => {
+                    self.purges = true;
+                    self.push(keys.into_iter().map(Op::Delete));
+                    self.done.push(Done::Purged { reply });
+                }
+                Err(error) => drop(reply.send(Err(error))),
+            },
         }
     }
 
-    /// Refuses before anything is written what would leave too little space. An engine that meets a full disk in the
-    /// middle of a commit has failed for good; what is kept back lets outcomes be recorded meanwhile.
-    fn need_space(&mut self, bytes: usize) -> Result<(), Error> {
+    /// Refuses before anything is written what would leave less than `keep` bytes free. An engine that meets a full
+    /// disk in the middle of a commit has failed for good; what is kept back lets outcomes be recorded meanwhile.
+    fn need_space(&mut self, bytes: usize, keep: u64) -> Result<(), Error> {
         let free = match self.free {
             Some(free) => free,
             None => match free_bytes(&self.shared.path) {
@@ -99,19 +105,17 @@ impl<'a> Batch<'a> {
                 }
             },
         };
-        // Engines write a page for a row, and the old page stays until the new one is durable.
-        let needed = u64::try_from(self.bytes.saturating_add(bytes)).unwrap_or(u64::MAX).saturating_mul(4);
-        if free < self.shared.reserve.saturating_add(needed) {
-            let reserve = self.shared.reserve >> 20;
-            let path = self.shared.path.display();
-            return Err(Error::Full(format!("{} MiB are free at {path}, and {reserve} MiB are kept back", free >> 20)));
+        let bytes = u64::try_from(self.bytes.saturating_add(bytes)).unwrap_or(u64::MAX);
+        if free < keep.saturating_add(bytes.saturating_mul(self.shared.amplification)) {
+            let (free, keep, path) = (free >> 20, keep >> 20, self.shared.path.display());
+            return Err(Error::Full(format!("{free} MiB are free at {path}, and {keep} MiB are kept back")));
         }
         Ok(())
     }
 
     fn ingest(&mut self, new: &NewEvent, record: &Record) -> Result<(), Error> {
         let deliveries = u32::try_from(new.routes.len()).unwrap_or(u32::MAX);
-        self.need_space(record.rows() * record::CHUNK)?;
+        self.need_space(record.rows() * record::CHUNK, self.shared.reserve)?;
         let id = new.event.id;
         self.push(record.ops(&key::event(id)));
         if deliveries > 0 {
@@ -187,7 +191,7 @@ impl<'a> Batch<'a> {
         }
         let bytes: usize = ops.iter().filter(|op| matches!(op, Op::Put(..))).map(Op::bytes).sum();
         if bytes > 0 {
-            self.need_space(bytes)?;
+            self.need_space(bytes, self.shared.reserve)?;
         }
         self.documents.extend(tentative);
         self.push(ops);

@@ -1,6 +1,6 @@
 //! What the callers' side and the committer have in common.
 
-use super::Options;
+use super::{Engine, Options};
 use crate::cache::{Cache, Routed};
 use crate::directory::Directory;
 use crate::due::{Held, Queue};
@@ -62,6 +62,9 @@ pub(crate) struct Shared {
     pub(crate) least_ingested: Mutex<Option<EventId>>,
     pub(crate) path: PathBuf,
     pub(crate) reserve: u64,
+    /// How many bytes the engine may write for one of ours before it frees what that replaced. Measured: 13 to 18 on
+    /// sled, about 2 on redb.
+    pub(crate) amplification: u64,
     failure: watch::Sender<Option<String>>,
     directory: Mutex<Option<Directory>>,
 }
@@ -77,6 +80,10 @@ impl Shared {
             least_ingested: Mutex::default(),
             path: options.directory.clone(),
             reserve: options.reserve_bytes,
+            amplification: match options.engine {
+                Engine::Sled => 16,
+                Engine::Redb => 4,
+            },
             failure: watch::Sender::new(None),
             directory: Mutex::new(directory),
         }
