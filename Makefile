@@ -1,0 +1,45 @@
+# The commands of this repository. `make demo` and `make test` need nothing done by hand before.
+# Needed on the machine: a Rust toolchain (rustup), a C compiler and make.
+
+CARGO ?= cargo
+POSTERN = target/debug/postern
+
+.PHONY: demo test run bench check fmt prepare build power
+
+## Watch one event on its whole way; KEEP=1 keeps the daemon running.
+demo: build
+	@$(POSTERN) demo $(if $(KEEP),--keep)
+
+## Everything: format, lints, tests, documentation.
+test: check build
+	$(CARGO) test --workspace --quiet
+
+## A daemon of your own on ./postern-data, built for speed.
+run: prepare
+	$(CARGO) build --release --package postern
+	target/release/postern serve
+
+## What a sandboxed delivery costs, and how many a second there are.
+bench: prepare
+	$(CARGO) build --release --package postern --package postern-bench
+	target/release/postern-bench $(BENCH)
+
+## Format, lints and documentation, without the tests.
+check: prepare
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+fmt:
+	$(CARGO) fmt --all
+
+## Cut the power under the store, again and again (needs root and loop devices).
+power: prepare
+	tests/power/power.sh
+
+build: prepare
+	$(CARGO) build --package postern
+
+# Finds a way to compile providers to WebAssembly; see providers/builder/prepare.sh.
+prepare:
+	@providers/builder/prepare.sh
