@@ -28,7 +28,7 @@ impl Engine {
                         error = format!("{error:#}"),
                         "no pool of instances: the address space is too small for it; calls take about 30 microseconds longer"
                     );
-                    wasmtime::Engine::new(&config(limits))?
+                    wasmtime::Engine::new(&on_demand(limits))?
                 }
             },
         };
@@ -59,6 +59,14 @@ fn config(limits: &Limits) -> Config {
     config.wasm_relaxed_simd(false);
     config.wasm_wide_arithmetic(false);
     config.wasm_custom_page_sizes(false);
+    config
+}
+
+/// Without a pool, and without the gigabytes of address space that otherwise spare each access its bounds check.
+fn on_demand(limits: &Limits) -> Config {
+    let mut config = config(limits);
+    config.memory_reservation(0).memory_guard_size(64 << 10).guard_before_linear_memory(false);
+    config.memory_reservation_for_growth(1 << 20);
     config
 }
 
