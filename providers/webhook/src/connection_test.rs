@@ -11,7 +11,7 @@ const EVENT_TYPE: &str = "postern.test";
 
 /// Sends one message with the method, headers and body that the settings say.
 pub(crate) fn run(settings: &Settings<Config>) -> Result<String, Failure> {
-    let config = &settings.config;
+    let config = settings.config()?;
     if config.url.contains("{{") || config.url.contains("{%") {
         return Err(Failure::never("the URL is a template, which only an event can fill: save the subscription and send a test"));
     }

@@ -32,7 +32,7 @@ pub(crate) fn reconcile<P: Provider>(delivery: contract::Delivery) -> Result<Opt
 pub(crate) fn test_connection<P: Provider>(settings: contract::Settings) -> Result<String, Failure> {
     let test = P::TEST_CONNECTION.ok_or_else(|| missing("test-connection"))?;
     clock::set(&settings.now)?;
-    let config = parse("config", &settings.config)?;
+    let config = settings.config.as_deref().map(|text| parse("config", text)).transpose()?;
     test(&Settings { config, connection: connection::<P>(settings.connection.as_deref())? })
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn list_options<P: Provider>(
 ) -> Result<Vec<OptionItem>, Failure> {
     let list = P::LIST_OPTIONS.ok_or_else(|| missing("list-options"))?;
     clock::set(&settings.now)?;
-    let config = parse("config", &settings.config)?;
+    let config = settings.config.as_deref().map_or(Ok(Value::Null), |text| parse("config", text))?;
     let connection = settings.connection.as_deref().map(|text| parse("connection", text)).transpose()?;
     list(&OptionsRequest { name, config, connection, query })
 }

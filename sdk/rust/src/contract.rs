@@ -23,7 +23,7 @@ pub(crate) struct Delivery {
 /// Settings as the host sends them.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) config: String,
+    pub(crate) config: Option<String>,
     pub(crate) connection: Option<String>,
     pub(crate) now: String,
 }

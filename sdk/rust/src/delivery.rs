@@ -138,13 +138,21 @@ impl Receipt {
 /// Settings to try out, saved or not.
 #[derive(Clone, Debug)]
 pub struct Settings<C, N = NoConnection> {
-    /// The subscription's settings.
-    pub config: C,
+    /// The subscription's settings; none when only the connection is tried.
+    pub config: Option<C>,
     /// The connection's settings, if there are any.
     pub connection: Option<N>,
 }
 
 impl<C, N> Settings<C, N> {
+    /// The subscription's settings, of a provider that can try nothing without them.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn config(&self) -> Result<&C, Failure> {
+        self.config.as_ref().ok_or_else(|| Failure::never("there are no settings to try"))
+    }
+
     /// The connection of a provider that cannot do without.
     ///
     /// # Errors

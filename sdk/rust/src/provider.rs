@@ -21,7 +21,7 @@ use serde_json::Value;
 ///     type Config = Config;
 ///     type Connection = NoConnection;
 ///     const TEST_CONNECTION: Option<TestConnection<Self>> = Some(|settings| {
-///         http::get(&settings.config.url).send()?.success()?;
+///         http::get(&settings.config()?.url).send()?.success()?;
 ///         Ok("it answers".into())
 ///     });
 ///     // …

@@ -164,5 +164,5 @@ pub fn migrate_config<P: Provider>(kind: SettingsKind, from: u32, value: &Value)
 }
 
 fn settings(config: &Value, connection: Option<&Value>) -> contract::Settings {
-    contract::Settings { config: config.to_string(), connection: connection.map(Value::to_string), now: NOW.into() }
+    contract::Settings { config: Some(config.to_string()), connection: connection.map(Value::to_string), now: NOW.into() }
 }

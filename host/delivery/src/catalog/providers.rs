@@ -278,7 +278,7 @@ impl Catalog {
         form.put_secrets(&mut sealed, |path, is_url| accepted.secrets.get(path).map(|secret| seal(&mut seals, secret, is_url)));
         let Value::Object(clear) = clear else { return Err(Error::Internal("settings are an object".into())) };
         let call = self.call(&provider, Arc::new(clear), seals);
-        let settings = Settings { config: sealed.to_string(), connection: None };
+        let settings = Settings { config: Some(sealed.to_string()), connection: None };
         Ok(component.test_connection(call, settings, self.clock.now().to_string()).await)
     }
 

@@ -59,8 +59,8 @@ pub struct Failure {
 /// Settings to try out.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// JSON.
-    pub config: String,
+    /// JSON; none when only the connection is tried.
+    pub config: Option<String>,
     /// JSON.
     pub connection: Option<String>,
 }
