@@ -224,6 +224,10 @@ ulid_id!(
     /// A subscription.
     SubscriptionId, "subscription id"
 );
+ulid_id!(
+    /// A connection.
+    ConnectionId, "connection id"
+);
 
 /// Ids of one process never repeat and never go back, even when the clock does.
 fn next_ulid() -> u128 {

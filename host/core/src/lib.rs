@@ -10,12 +10,14 @@
 //! | [`json`] | a JSON text that is known to parse |
 //! | [`event`] | event types and events |
 //! | [`subscription`] | who wants what, delivered how |
+//! | [`connection`] | settings and credentials that many subscriptions share |
 //! | [`delivery`] | one event for one subscription: its state, its attempts, its exchanges |
 //! | [`retry`] | when a failed delivery is tried again |
 //! | [`host_pattern`] | hosts that a provider asks for or is granted |
 //! | [`manifest`] | what a provider says of itself, checked |
 //! | [`grant`] | what an operator allows a provider |
 
+pub mod connection;
 pub mod delivery;
 pub mod event;
 pub mod grant;
@@ -27,9 +29,10 @@ pub mod retry;
 pub mod subscription;
 pub mod time;
 
+pub use connection::Connection;
 pub use delivery::{Attempt, Delivery, Exchange};
 pub use event::{Event, EventType};
-pub use id::{DeliveryId, EventId, EventTypeId, HookId, PluginId, ProviderId, SubscriptionId, TenantId};
+pub use id::{ConnectionId, DeliveryId, EventId, EventTypeId, HookId, PluginId, ProviderId, SubscriptionId, TenantId};
 pub use json::Json;
 pub use manifest::Manifest;
 pub use subscription::Subscription;

@@ -1,6 +1,6 @@
 //! Subscriptions: who wants which events, delivered how.
 
-use crate::id::{EventTypeId, ParseIdError, ProviderId, SubscriptionId, TenantId};
+use crate::id::{ConnectionId, EventTypeId, ParseIdError, ProviderId, SubscriptionId, TenantId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -22,6 +22,9 @@ pub struct Subscription {
     pub description: Option<String>,
     /// Who delivers.
     pub provider_id: ProviderId,
+    /// The connection that it uses, if its provider needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<ConnectionId>,
     /// The provider's settings, without its secrets: those are kept sealed beside it, and [`crate::manifest::SECRET_MARK`]
     /// stands in their places.
     pub provider_config: serde_json::Value,

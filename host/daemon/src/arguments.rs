@@ -1,6 +1,6 @@
 //! What the program takes on its command line.
 
-use crate::commands::{config, delivery, event, provider, serve, subscription, token};
+use crate::commands::{config, connection, delivery, event, provider, serve, subscription, token};
 use crate::demo;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Subscriptions: create, list, show, update, enable, disable, delete.
     #[command(subcommand)]
     Subscription(subscription::Command),
+    /// Connections, the settings that subscriptions share: create, list, show, update, test, delete.
+    #[command(subcommand)]
+    Connection(connection::Command),
     /// Deliveries: list, show.
     #[command(subcommand)]
     Delivery(delivery::Command),

@@ -38,6 +38,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Event(command) => commands::event::run(command, &remote).await,
         Command::Provider(command) => commands::provider::run(command, &remote).await,
         Command::Subscription(command) => commands::subscription::run(command, &remote).await,
+        Command::Connection(command) => commands::connection::run(command, &remote).await,
         Command::Delivery(command) => commands::delivery::run(command, &remote).await,
         Command::Token(command) => commands::token::run(command, &remote).await,
         Command::Config(command) => commands::config::run(command),

@@ -1,13 +1,15 @@
 //! One attempt, from the claim to the outcome.
 
 use crate::Catalog;
-use crate::catalog::{Prepared, Provider, ProviderState};
+use crate::catalog::settings::Opened;
+use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState};
 use postern_core::Timestamp;
 use postern_core::delivery::{Attempt, Cause, Outcome, ProviderBuild, Retry};
 use postern_egress::Seals;
 use postern_events::template;
 use postern_runtime::{CallError, Delivery, Failure, Receipt, Report};
 use postern_store::Claim;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What an attempt came to.
@@ -60,24 +62,43 @@ impl Catalog {
         let Some(component) = &provider.component else {
             unreachable!("an active provider without a component was refused above")
         };
-        if let Some(problem) = &prepared.problem {
-            return without_call(number, started_at, Cause::Config, problem.clone(), Retry::Backoff);
-        }
+        let connection = match self.usable_settings(prepared) {
+            Ok(connection) => connection,
+            Err(problem) => return without_call(number, started_at, Cause::Config, problem, Retry::Backoff),
+        };
+        let connection = connection.as_ref().map(|connection| &connection.opened);
         let mut seals = Seals::default();
-        let delivery = match guest_delivery(claim, prepared, number, started_at, &mut seals) {
+        let delivery = match guest_delivery(claim, prepared, connection, number, started_at, &mut seals) {
             Ok(delivery) => delivery,
             Err(message) => return without_call(number, started_at, Cause::Config, message, Retry::Never),
         };
-        let call = self.call(provider, prepared.clear.clone(), seals);
+        let call = self.call(provider, &prepared.opened, connection, seals);
         let report = component.deliver(call, delivery).await;
         let build = ProviderBuild { version: provider.manifest.version.to_string(), digest: provider.digest.clone() };
         made(number, started_at, build, report)
     }
 }
 
+impl Catalog {
+    /// The subscription's connection, if it has one; or why the subscription cannot deliver.
+    fn usable_settings(&self, prepared: &Prepared) -> Result<Option<Arc<PreparedConnection>>, String> {
+        if let Some(problem) = &prepared.problem {
+            return Err(problem.clone());
+        }
+        let Some(id) = prepared.subscription.connection_id else { return Ok(None) };
+        let connection =
+            self.connection(id).map_err(|_| format!("the connection {id} was deleted; choose another for this subscription"))?;
+        match &connection.problem {
+            Some(problem) => Err(format!("the connection `{}` cannot be used: {problem}", connection.connection.name)),
+            None => Ok(Some(connection)),
+        }
+    }
+}
+
 fn guest_delivery(
     claim: &Claim,
     prepared: &Prepared,
+    connection: Option<&Opened>,
     number: u32,
     started_at: Timestamp,
     seals: &mut Seals,
@@ -86,7 +107,8 @@ fn guest_delivery(
     let subscription = &prepared.subscription;
     let (id, event_id, timestamp) = (claim.id.to_string(), event.id.to_string(), event.timestamp.to_string());
     let subscription_id = subscription.id.to_string();
-    let context = (!prepared.templates.is_empty()).then(|| {
+    let has_templates = prepared.opened.has_templates() || connection.is_some_and(Opened::has_templates);
+    let context = has_templates.then(|| {
         template::Context::new(&template::Delivery {
             id: &id,
             attempt: number,
@@ -98,9 +120,13 @@ fn guest_delivery(
             subscription_name: &subscription.name,
         })
     });
-    let config = prepared
-        .config(context.as_ref(), seals)
-        .map_err(|violation| format!("the settings cannot be rendered for this event: {violation}"))?;
+    let mut render = |opened: &Opened| {
+        opened
+            .for_call(context.as_ref(), seals)
+            .map_err(|violation| format!("the settings cannot be rendered for this event: {violation}"))
+    };
+    let config = render(&prepared.opened)?;
+    let connection = connection.map(render).transpose()?;
     Ok(Delivery {
         id,
         attempt: number,
@@ -113,7 +139,7 @@ fn guest_delivery(
         subscription_id,
         subscription_name: subscription.name.clone(),
         config,
-        connection: None,
+        connection,
         entity: None,
     })
 }

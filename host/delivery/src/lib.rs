@@ -14,6 +14,7 @@
 //! | [`emit`] | takes an emission |
 //! | [`attempt`] | one attempt, from the claim to the outcome |
 //! | [`coordinator`] | claims what is due and runs attempts |
+//! | [`trial`] | settings tried out before they are saved, and drop-downs |
 //! | [`error`] | what callers are told |
 
 pub mod attempt;
@@ -22,8 +23,11 @@ pub mod coordinator;
 pub mod emit;
 pub mod error;
 pub mod machine;
+pub mod trial;
 
 pub use catalog::{Catalog, Parts};
 pub use coordinator::Coordinator;
 pub use emit::{Emission, Emitted};
 pub use error::Error;
+pub use postern_runtime::{OptionItem, Report};
+pub use trial::{Question, Trial};

@@ -1,5 +1,6 @@
 //! The calls.
 
+mod connections;
 mod deliveries;
 mod emissions;
 mod event_types;
@@ -32,6 +33,10 @@ pub fn router(app: App) -> Router {
         .route("/providers/{id}/approve", post(providers::approve))
         .route("/providers/{id}/grant", get(providers::grant).put(providers::set_grant))
         .route("/providers/{id}/test-connection", post(providers::test_connection))
+        .route("/providers/{id}/options", post(providers::options))
+        .route("/connections", get(connections::list).post(connections::create))
+        .route("/connections/{id}", get(connections::show).patch(connections::update).delete(connections::remove))
+        .route("/connections/{id}/test", post(connections::test))
         .route("/subscriptions", get(subscriptions::list).post(subscriptions::create))
         .route("/subscriptions/{id}", get(subscriptions::show).patch(subscriptions::update).delete(subscriptions::remove))
         .route("/deliveries", get(deliveries::list))

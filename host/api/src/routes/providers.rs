@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use postern_core::grant::Grant;
 use postern_core::{PluginId, ProviderId};
 use postern_delivery::catalog::Provider;
+use postern_delivery::{OptionItem, Question, Report, Trial};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -89,23 +90,34 @@ pub(super) async fn remove(_: Admin, State(app): State<App>, Path(id): Path<Stri
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Testing {
-    config: Value,
-}
-
 pub(super) async fn test_connection(
     _: Admin,
     State(app): State<App>,
     Path(id): Path<String>,
-    Body(testing): Body<Testing>,
+    Body(trial): Body<Trial>,
 ) -> Result<Json<Value>, Problem> {
-    let report = app.catalog.test_connection(&parse(&id)?, testing.config).await?;
+    Ok(Json(tested(app.catalog.test_connection(&parse(&id)?, trial).await?)))
+}
+
+/// What a test came to.
+pub(super) fn tested(report: Report<Result<String, String>>) -> Value {
     let (success, message) = match report.result {
         Ok(Ok(message)) => (true, message),
         Ok(Err(message)) => (false, message),
         Err(error) => (false, error.to_string()),
     };
-    Ok(Json(json!({ "success": success, "message": message, "exchanges": report.exchanges, "log": report.log })))
+    json!({ "success": success, "message": message, "exchanges": report.exchanges, "log": report.log })
+}
+
+pub(super) async fn options(
+    _: Admin,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(question): Body<Question>,
+) -> Result<Json<Value>, Problem> {
+    let report = app.catalog.options(&parse(&id)?, question).await?;
+    let failed = |message| Problem::new(StatusCode::BAD_GATEWAY, "provider-failed", message);
+    let items = report.result.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+    let view = |item: OptionItem| json!({ "value": item.value, "label": item.label, "description": item.description });
+    Ok(page(items.into_iter().map(view).collect(), None))
 }

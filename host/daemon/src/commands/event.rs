@@ -89,8 +89,10 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
         }
         Command::Emit { plugin, hook, payload, format } => {
             let emitted = client.post(&format!("/api/v1/plugins/{plugin}/hooks/{hook}"), json(&payload)?).await?;
-            let sentence =
-                format!("emitted {} with {} deliveries", emitted["event"].as_str().unwrap_or_default(), emitted["deliveries"]);
+            let sentence = match emitted["deliveries"].as_u64().unwrap_or_default() {
+                1 => format!("emitted {} with 1 delivery", emitted["event"].as_str().unwrap_or_default()),
+                count => format!("emitted {} with {count} deliveries", emitted["event"].as_str().unwrap_or_default()),
+            };
             format.object(&emitted, Some(sentence))
         }
         Command::List { event_type, limit, format } => {

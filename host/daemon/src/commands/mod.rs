@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod config;
+pub(crate) mod connection;
 pub(crate) mod delivery;
 pub(crate) mod event;
 pub(crate) mod provider;

@@ -20,6 +20,9 @@ pub(crate) enum Command {
         /// The provider: `postern.webhook`.
         #[arg(long)]
         provider: String,
+        /// The connection's id, if the provider has connections.
+        #[arg(long)]
+        connection: Option<String>,
         /// The provider's settings: JSON, @FILE or - for standard input. `postern provider show` tells what it takes.
         #[arg(long)]
         config: String,
@@ -73,9 +76,9 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
     let path = |id: &str| format!("/api/v1/subscriptions/{id}");
     match command {
-        Command::Create { name, description, provider, config, events, format } => {
+        Command::Create { name, description, provider, connection, config, events, format } => {
             let body = json!({
-                "name": name, "description": description, "providerId": provider,
+                "name": name, "description": description, "providerId": provider, "connectionId": connection,
                 "providerConfig": json(&config)?, "events": events,
             });
             let created = client.post("/api/v1/subscriptions", body).await?;

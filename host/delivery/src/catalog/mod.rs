@@ -1,9 +1,13 @@
 //! Event types, providers and subscriptions: held in memory, ready for use, and kept in the store.
 
+mod connections;
 mod event_types;
 mod providers;
+pub(crate) mod settings;
 mod subscriptions;
 
+pub(crate) use connections::connection_form;
+pub use connections::{ConnectionInput, PreparedConnection};
 pub use event_types::EventTypeInput;
 pub use providers::{Added, Provider, ProviderState};
 pub use subscriptions::{Prepared, SubscriptionInput};
@@ -11,8 +15,9 @@ pub use subscriptions::{Prepared, SubscriptionInput};
 use crate::Error;
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
-use postern_core::{Clock, ProviderId};
+use postern_core::{Clock, ConnectionId, ProviderId};
 use postern_egress::Broker;
+use postern_events::Violation;
 use postern_events::registry::Registry;
 use postern_runtime::Runtime;
 use postern_store::vault::Vault;
@@ -51,6 +56,7 @@ pub struct Catalog {
     components: PathBuf,
     event_types: RwLock<Registry>,
     providers: ArcSwap<BTreeMap<ProviderId, Arc<Provider>>>,
+    connections: RwLock<BTreeMap<ConnectionId, Arc<PreparedConnection>>>,
     subscriptions: RwLock<Subscriptions>,
     /// Held while something is changed, so that checks and changes belong together.
     changing: tokio::sync::Mutex<()>,
@@ -75,11 +81,13 @@ impl Catalog {
             components: parts.components,
             event_types: RwLock::default(),
             providers: ArcSwap::default(),
+            connections: RwLock::default(),
             subscriptions: RwLock::default(),
             changing: tokio::sync::Mutex::new(()),
         };
         catalog.load_event_types().await?;
         catalog.load_providers(&parts.bundled).await?;
+        catalog.load_connections().await?;
         catalog.load_subscriptions().await?;
         Ok(Arc::new(catalog))
     }
@@ -98,6 +106,18 @@ impl Catalog {
         self.store.apply(vec![Change { kind, id: id.to_string(), expect: Expect::Anything, body: None }]).await?;
         Ok(())
     }
+}
+
+/// What a name and a description must be.
+fn check_names(name: &str, description: Option<&str>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    if !(1..=100).contains(&name.trim().chars().count()) {
+        violations.push(Violation::new("/name", "1 to 100 characters are needed"));
+    }
+    if description.is_some_and(|text| text.chars().count() > 1000) {
+        violations.push(Violation::new("/description", "at most 1000 characters are allowed"));
+    }
+    violations
 }
 
 fn parse<T: DeserializeOwned>(document: &Document) -> Result<T, Error> {

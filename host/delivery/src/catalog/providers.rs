@@ -1,18 +1,16 @@
 //! Providers: those that come with the program and those that were added, each with its grant.
 
 use super::Catalog;
-use super::subscriptions::seal;
+use super::settings::{self, Opened};
 use crate::Error;
 use postern_core::grant::Grant;
 use postern_core::host_pattern::HostPattern;
 use postern_core::{Manifest, PluginId, ProviderId};
 use postern_egress::{Call, CallSettings, Seals};
-use postern_events::Violation;
 use postern_events::settings::Form;
-use postern_runtime::{Component, Report, Settings};
+use postern_runtime::Component;
 use postern_store::Kind;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,7 +36,9 @@ pub struct Provider {
     /// The manifest's hosts.
     pub(crate) wish: Arc<[HostPattern]>,
     /// None unless it is loaded.
-    pub(crate) form: Option<Form>,
+    pub(crate) form: Option<Arc<Form>>,
+    /// None unless it is loaded and has connections.
+    pub(crate) connection_form: Option<Arc<Form>>,
     /// None unless it is loaded.
     pub(crate) component: Option<Component>,
 }
@@ -96,6 +96,7 @@ struct Described {
     component: Component,
     manifest: Manifest,
     form: Form,
+    connection_form: Option<Form>,
 }
 
 impl Catalog {
@@ -132,6 +133,7 @@ impl Catalog {
                         pending: stored.pending,
                         wish: stored.manifest.hosts.clone().into(),
                         form: None,
+                        connection_form: None,
                         component: None,
                         manifest: stored.manifest,
                     });
@@ -185,7 +187,7 @@ impl Catalog {
                 let provider = provider(described, grant, approved, false, None);
                 self.save_provider(&provider, None).await?;
                 self.install(provider);
-                self.prepare_again(&id).await?;
+                self.settings_again(&id).await?;
             }
         }
         Ok(added)
@@ -216,7 +218,7 @@ impl Catalog {
         };
         self.save_provider(&approved, None).await?;
         self.install(approved);
-        self.prepare_again(id).await
+        self.settings_again(id).await
     }
 
     /// Replaces what a provider is allowed.
@@ -255,41 +257,14 @@ impl Catalog {
         Ok(())
     }
 
-    /// Tries settings out that need not be saved.
-    ///
-    /// # Errors
-    /// There is no such provider, it cannot test, the settings do not fit, or the call had no answer.
-    pub async fn test_connection(&self, id: &ProviderId, config: Value) -> Result<Report<Result<String, String>>, Error> {
-        let provider = self.provider(id)?;
-        let (Some(component), Some(form)) = (&provider.component, &provider.form) else {
-            return Err(Error::Conflict(format!("{id} is not active")));
-        };
-        if !provider.manifest.implements.test_connection {
-            return Err(Error::Conflict(format!("{id} has no test of its settings; send a test delivery instead")));
-        }
-        let accepted = form.accept(config, &|_| false).map_err(|violations| {
-            let violations = violations.into_iter().map(|v| Violation::new(format!("/config{}", v.path), v.message)).collect();
-            Error::invalid("the settings do not fit", violations)
-        })?;
-        let mut clear = accepted.value.clone();
-        form.put_secrets(&mut clear, |path, _| accepted.secrets.get(path).cloned());
-        let mut seals = Seals::default();
-        let mut sealed = accepted.value;
-        form.put_secrets(&mut sealed, |path, is_url| accepted.secrets.get(path).map(|secret| seal(&mut seals, secret, is_url)));
-        let Value::Object(clear) = clear else { return Err(Error::Internal("settings are an object".into())) };
-        let call = self.call(&provider, Arc::new(clear), seals);
-        let settings = Settings { config: Some(sealed.to_string()), connection: None };
-        Ok(component.test_connection(call, settings, self.clock.now().to_string()).await)
-    }
-
     /// The broker's side of one call of a provider.
-    pub(crate) fn call(&self, provider: &Provider, config: Arc<Map<String, Value>>, seals: Seals) -> Arc<Call> {
+    pub(crate) fn call(&self, provider: &Provider, config: &Opened, connection: Option<&Opened>, seals: Seals) -> Arc<Call> {
         Arc::new(self.broker.call(CallSettings {
             provider: provider.manifest.id.clone(),
             wish: provider.wish.clone(),
             grant: provider.grant.clone(),
-            config,
-            connection: None,
+            config: config.clear.clone(),
+            connection: connection.map(|connection| connection.clear.clone()),
             seals,
             deadline: tokio::time::Instant::now() + self.runtime.limits().call(),
         }))
@@ -299,15 +274,16 @@ impl Catalog {
         let component = self.runtime.load(bytes).await?;
         let draft = component.describe().await.result?;
         let manifest = Manifest::check(plugin, draft)?;
-        let schema = |field: &str, error: postern_events::schema::SchemaError| {
-            let place = Violation::new(format!("/{field}/schema{}", error.0.path), error.0.message);
-            Error::invalid(format!("the manifest's {field} schema is none"), vec![place])
-        };
-        let form = Form::compile(&manifest.config).map_err(|error| schema("config", error))?;
-        if let Some(connection) = &manifest.connection {
-            Form::compile(connection).map_err(|error| schema("connection", error))?;
-        }
-        Ok(Described { component, manifest, form })
+        let form = settings::compile("config", &manifest.config)?;
+        let connection_form =
+            manifest.connection.as_ref().map(|connection| settings::compile("connection", connection)).transpose()?;
+        Ok(Described { component, manifest, form, connection_form })
+    }
+
+    /// Reads the settings of a provider's users anew, because its schemas may have changed.
+    async fn settings_again(&self, id: &ProviderId) -> Result<(), Error> {
+        self.hold_connections_again(id).await?;
+        self.prepare_again(id).await
     }
 
     fn install(&self, provider: Provider) {
@@ -357,7 +333,7 @@ impl Catalog {
 }
 
 impl Provider {
-    /// The same provider once more, to change some of it. Its schema compiled before, so it compiles again.
+    /// The same provider once more, to change some of it.
     fn again(&self) -> Self {
         Self {
             manifest: self.manifest.clone(),
@@ -368,7 +344,8 @@ impl Provider {
             bundled: self.bundled,
             pending: None,
             wish: self.wish.clone(),
-            form: self.form.as_ref().and_then(|_| Form::compile(&self.manifest.config).ok()),
+            form: self.form.clone(),
+            connection_form: self.connection_form.clone(),
             component: self.component.clone(),
         }
     }
@@ -386,7 +363,7 @@ impl Provider {
 }
 
 fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, pending: Option<Pending>) -> Provider {
-    let Described { component, manifest, form } = described;
+    let Described { component, manifest, form, connection_form } = described;
     Provider {
         state: if approved { ProviderState::Active } else { ProviderState::AwaitingApproval },
         grant: Arc::new(grant),
@@ -395,7 +372,8 @@ fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, p
         bundled,
         pending,
         wish: manifest.hosts.clone().into(),
-        form: Some(form),
+        form: Some(Arc::new(form)),
+        connection_form: connection_form.map(Arc::new),
         component: Some(component),
         manifest,
     }

@@ -1,0 +1,153 @@
+//! Settings with secrets, of subscriptions and of connections: how they are stored, opened and handed to a provider.
+
+use crate::Error;
+use postern_egress::{Seals, Secret};
+use postern_events::settings::{Accepted, Form, Secrets, render};
+use postern_events::template::{Context, Template};
+use postern_events::{Violation, schema};
+use postern_store::vault::Vault;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Settings, ready for calls. They hold secrets in clear, so they have no `Debug`.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// With their secrets in clear, for the host's own eyes.
+    pub(crate) clear: Arc<Map<String, Value>>,
+    templates: Vec<(String, Template)>,
+    secrets: Vec<SecretField>,
+}
+
+struct SecretField {
+    /// Its JSON pointer.
+    path: String,
+    /// Whether it is a URL, whose placeholder must then be one too.
+    is_url: bool,
+}
+
+impl Opened {
+    /// Opens stored settings of `record`. Answers with why it cannot be.
+    pub(crate) fn open(vault: &Vault, form: &Form, record: &str, stored: &Value, sealed: &Secrets) -> Result<Self, String> {
+        let mut value = stored.clone();
+        let mut secrets = Vec::new();
+        let mut problem = None;
+        form.put_secrets(&mut value, |path, is_url| match vault.decrypt(record, path, sealed.get(path)?) {
+            Ok(secret) => {
+                secrets.push(SecretField { path: path.to_owned(), is_url });
+                Some(secret.to_string())
+            }
+            Err(error) => {
+                problem = Some(format!("the secret at {path} cannot be opened: {error}"));
+                None
+            }
+        });
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        Self::new(form, value, secrets)
+    }
+
+    /// Settings that are only tried out.
+    pub(crate) fn unsaved(form: &Form, accepted: Accepted) -> Result<Self, String> {
+        let Accepted { mut value, secrets: given } = accepted;
+        let mut secrets = Vec::new();
+        form.put_secrets(&mut value, |path, is_url| {
+            let secret = given.get(path)?;
+            secrets.push(SecretField { path: path.to_owned(), is_url });
+            Some(secret.clone())
+        });
+        Self::new(form, value, secrets)
+    }
+
+    fn new(form: &Form, mut value: Value, secrets: Vec<SecretField>) -> Result<Self, String> {
+        let templates = form.templates(&mut value).map_err(|violations| violations[0].to_string())?;
+        let Value::Object(clear) = value else { return Err("the settings are no object".into()) };
+        Ok(Self { clear: Arc::new(clear), templates, secrets })
+    }
+
+    /// Whether something in them is rendered for each delivery.
+    pub(crate) fn has_templates(&self) -> bool {
+        !self.templates.is_empty()
+    }
+
+    /// Whether a secret is stored at a pointer.
+    pub(crate) fn has_secret(&self, path: &str) -> bool {
+        self.secrets.iter().any(|field| field.path == path)
+    }
+
+    /// The settings for one call, as JSON: secrets sealed, templates rendered if there is a context.
+    pub(crate) fn for_call(&self, context: Option<&Context>, seals: &mut Seals) -> Result<String, Violation> {
+        let mut value = Value::Object((*self.clear).clone());
+        for field in &self.secrets {
+            if let Some(Value::String(secret)) = value.pointer_mut(&field.path) {
+                let clear = Secret::new(secret.as_str());
+                *secret = if field.is_url { seals.seal_uri(clear) } else { seals.seal(clear) };
+            }
+        }
+        if let Some(context) = context {
+            render(&self.templates, &mut value, context)?;
+        }
+        Ok(value.to_string())
+    }
+}
+
+/// Checks offered settings; places are given below `place`.
+pub(crate) fn accept(form: &Form, offered: Value, before: Option<&Opened>, place: &str) -> Result<Accepted, Vec<Violation>> {
+    form.accept(offered, &|path| before.is_some_and(|before| before.has_secret(path))).map_err(|violations| {
+        violations.into_iter().map(|violation| Violation::new(format!("{place}{}", violation.path), violation.message)).collect()
+    })
+}
+
+/// Seals the secrets that were given now for `record`, and those that are kept.
+pub(crate) fn seal(
+    vault: &Vault,
+    form: &Form,
+    record: &str,
+    accepted: &mut Accepted,
+    before: Option<&Opened>,
+) -> Result<Secrets, Error> {
+    let mut clear = std::mem::take(&mut accepted.secrets);
+    form.put_secrets(&mut accepted.value, |path, _| {
+        if !clear.contains_key(path)
+            && let Some(kept) = before.filter(|before| before.has_secret(path)).and_then(|before| lookup(&before.clear, path))
+        {
+            clear.insert(path.to_owned(), kept.to_owned());
+        }
+        None
+    });
+    clear
+        .iter()
+        .map(|(path, secret)| {
+            let sealed = vault.encrypt(record, path, secret).map_err(|error| Error::Internal(error.to_string()))?;
+            Ok((path.clone(), sealed))
+        })
+        .collect()
+}
+
+/// Compiles a schema of a manifest.
+pub(crate) fn compile(what: &str, settings: &postern_core::manifest::SettingsSchema) -> Result<Form, Error> {
+    Form::compile(settings).map_err(|schema::SchemaError(violation)| {
+        let place = Violation::new(format!("/{what}/schema{}", violation.path), violation.message);
+        Error::invalid(format!("the manifest's {what} schema is not usable"), vec![place])
+    })
+}
+
+fn lookup<'a>(clear: &'a Map<String, Value>, path: &str) -> Option<&'a str> {
+    let path = path.strip_prefix('/')?;
+    let (first, rest) = path.find('/').map_or((path, ""), |at| path.split_at(at));
+    clear.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_secret_is_found_by_its_pointer() {
+        let Value::Object(clear) = json!({"a/b": {"c": ["x"]}, "t": "y"}) else { unreachable!() };
+        assert_eq!(lookup(&clear, "/a~1b/c/0"), Some("x"));
+        assert_eq!(lookup(&clear, "/t"), Some("y"));
+        assert_eq!(lookup(&clear, "/u"), None);
+    }
+}
