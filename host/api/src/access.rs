@@ -6,20 +6,79 @@ use crate::token::{Scope, Token};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use postern_core::PluginId;
+use postern_core::{PluginId, TenantId};
 use std::sync::Arc;
 
-/// The request may change everything.
+/// The request may change things: everything, or what belongs to one tenant.
 #[derive(Debug)]
-pub struct Admin;
+pub struct Admin(Arc<Token>);
 
-/// The request may look at everything.
+/// The request may look at things: everything, or what belongs to one tenant.
 #[derive(Debug)]
-pub struct Read;
+pub struct Read(Arc<Token>);
 
 /// The request may emit events of some plugins; ask [`Emit::of`].
 #[derive(Debug)]
 pub struct Emit(Arc<Token>);
+
+/// What a token that is limited to a tenant may touch.
+pub trait Tenancy {
+    /// The request's token.
+    fn token(&self) -> &Token;
+
+    /// Whether what belongs to `tenant` exists for this request.
+    fn sees(&self, tenant: &TenantId) -> bool {
+        self.token().tenant.as_ref().is_none_or(|own| own == tenant)
+    }
+
+    /// The tenant that is meant where a request names one or none.
+    ///
+    /// # Errors
+    /// It names another than the token's.
+    fn tenant(&self, named: Option<TenantId>) -> Result<Option<TenantId>, Problem> {
+        match (&self.token().tenant, named) {
+            (None, named) => Ok(named),
+            (Some(own), None) => Ok(Some(own.clone())),
+            (Some(own), Some(named)) if *own == named => Ok(Some(named)),
+            (Some(own), Some(named)) => {
+                let detail = format!("the token is limited to the tenant `{own}` and cannot act for `{named}`");
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+        }
+    }
+
+    /// What belongs to no tenant is not for a token that is limited to one.
+    ///
+    /// # Errors
+    /// The token is.
+    fn everything(&self) -> Result<(), Problem> {
+        match &self.token().tenant {
+            None => Ok(()),
+            Some(own) => {
+                let detail = format!("the token is limited to the tenant `{own}`; this concerns all tenants");
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+        }
+    }
+}
+
+impl Tenancy for Admin {
+    fn token(&self) -> &Token {
+        &self.0
+    }
+}
+
+impl Tenancy for Read {
+    fn token(&self) -> &Token {
+        &self.0
+    }
+}
+
+impl Tenancy for Emit {
+    fn token(&self) -> &Token {
+        &self.0
+    }
+}
 
 impl Emit {
     /// Whether events of this plugin may be emitted.
@@ -69,7 +128,9 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        allowed(&*token(parts, app)?, "admin", |scope| *scope == Scope::Admin).map(|()| Self)
+        let token = token(parts, app)?;
+        allowed(&token, "admin", |scope| *scope == Scope::Admin)?;
+        Ok(Self(token))
     }
 }
 
@@ -77,7 +138,9 @@ impl FromRequestParts<App> for Read {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        allowed(&*token(parts, app)?, "read", |scope| matches!(scope, Scope::Admin | Scope::Read)).map(|()| Self)
+        let token = token(parts, app)?;
+        allowed(&token, "read", |scope| matches!(scope, Scope::Admin | Scope::Read))?;
+        Ok(Self(token))
     }
 }
 

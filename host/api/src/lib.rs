@@ -11,11 +11,13 @@
 //! | [`access`] | what a request's token allows |
 //! | [`problem`] | errors as problem documents |
 //! | [`body`] | reads JSON bodies, with the place of what does not fit |
+//! | [`etag`] | revisions as entity tags |
 //! | [`routes`] | the calls |
 //! | [`server`] | serves until it is told to stop |
 
 pub mod access;
 pub mod body;
+pub mod etag;
 pub mod problem;
 pub mod routes;
 pub mod server;

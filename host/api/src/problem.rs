@@ -72,6 +72,7 @@ impl From<Error> for Problem {
             Error::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             Error::Invalid { violations, .. } => Self::invalid(detail).at(violations),
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
+            Error::Stale { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
             Error::Load(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-component", detail),
             Error::Manifest(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-manifest", detail),
             Error::Call(_) => Self::new(StatusCode::BAD_GATEWAY, "provider-failed", detail),

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use postern_core::id::ParseIdError;
-use postern_core::{PluginId, Timestamp};
+use postern_core::{PluginId, TenantId, Timestamp};
 use postern_store::{Change, Error, Expect, Kind, Store};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -73,6 +73,9 @@ pub struct Token {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// The tenant that it is limited to; none: it is for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -115,10 +118,16 @@ impl Tokens {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn create(&self, name: String, scopes: Vec<Scope>, now: Timestamp) -> Result<(String, Arc<Token>), Error> {
+    pub async fn create(
+        &self,
+        name: String,
+        scopes: Vec<Scope>,
+        tenant: Option<TenantId>,
+        now: Timestamp,
+    ) -> Result<(String, Arc<Token>), Error> {
         let secret = format!("postern_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
         let hash = hash(&secret);
-        let token = Token { id: hash[..12].to_owned(), name, scopes, created_at: now };
+        let token = Token { id: hash[..12].to_owned(), name, scopes, tenant, created_at: now };
         let body = serde_json::to_string(&Stored { token: token.clone(), hash: hash.clone() })
             .map_err(|error| Error::Failed(error.to_string()))?;
         let change = Change { kind: Kind::Token, id: token.id.clone(), expect: Expect::Absent, body: Some(body) };

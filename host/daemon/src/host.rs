@@ -117,7 +117,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
 
 /// Makes the first token and writes it where only this user can read it.
 async fn first_token(tokens: &Tokens, directory: &Path) -> Result<PathBuf> {
-    let (secret, _) = tokens.create("first admin".into(), vec![Scope::Admin], Timestamp::now()).await?;
+    let (secret, _) = tokens.create("first admin".into(), vec![Scope::Admin], None, Timestamp::now()).await?;
     let path = directory.join("admin-token");
     let write = || -> std::io::Result<()> {
         use std::io::Write;

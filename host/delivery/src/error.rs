@@ -26,6 +26,16 @@ pub enum Error {
     /// It does not go with what is there.
     #[error("{0}")]
     Conflict(String),
+    /// It was changed since the caller looked.
+    #[error("the {what} was changed meanwhile: you changed revision {expected}, and it is at {found}; look at it again")]
+    Stale {
+        /// `subscription`, `connection`.
+        what: &'static str,
+        /// The revision that the caller looked at.
+        expected: u64,
+        /// The revision that is stored.
+        found: u64,
+    },
     /// The file is no provider for this host.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -3,24 +3,27 @@
 use super::providers::tested;
 use super::{page, parse};
 use crate::App;
-use crate::access::{Admin, Read};
+use crate::access::{Admin, Read, Tenancy};
 use crate::body::{Body, Paging, Params};
+use crate::etag::{IfMatch, Tagged};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use postern_core::{Connection, ConnectionId, ProviderId, TenantId};
+use postern_core::{ConnectionId, ProviderId, TenantId};
 use postern_delivery::Trial;
 use postern_delivery::catalog::{ConnectionInput, PreparedConnection};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub(super) async fn create(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
-    Body(input): Body<ConnectionInput>,
-) -> Result<(StatusCode, Json<Connection>), Problem> {
-    Ok((StatusCode::CREATED, Json(app.catalog.create_connection(input).await?)))
+    Body(mut input): Body<ConnectionInput>,
+) -> Result<(StatusCode, Tagged), Problem> {
+    input.tenant = access.tenant(input.tenant)?;
+    Ok((StatusCode::CREATED, tagged(&*app.catalog.create_connection(input).await?)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,6 +35,10 @@ pub(super) struct Listing {
     cursor: Option<String>,
 }
 
+fn tagged(prepared: &PreparedConnection) -> Tagged {
+    Tagged(prepared.revision, view(prepared))
+}
+
 fn view(prepared: &PreparedConnection) -> Value {
     let mut view = json!(prepared.connection);
     if let Some(problem) = &prepared.problem {
@@ -40,10 +47,11 @@ fn view(prepared: &PreparedConnection) -> Value {
     view
 }
 
-pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(access: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
     let limit = Paging { limit: listing.limit, cursor: None }.limit()?;
     let after = listing.cursor.as_deref().map(parse::<ConnectionId>).transpose()?;
-    let mut found = app.catalog.connections(after, limit + 1, listing.provider.as_ref(), listing.tenant.as_ref());
+    let tenant = access.tenant(listing.tenant)?;
+    let mut found = app.catalog.connections(after, limit + 1, listing.provider.as_ref(), tenant.as_ref());
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.connection.id.to_string());
@@ -51,24 +59,26 @@ pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Param
 }
 
 /// One connection, with the subscriptions that use it.
-pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let id: ConnectionId = parse(&id)?;
-    let mut view = view(&*app.catalog.connection(id)?);
-    let users = app.catalog.users_of_connection(id);
-    view["usedBy"] = users.iter().map(|user| json!({ "id": user.subscription.id, "name": user.subscription.name })).collect();
-    Ok(Json(view))
+pub(super) async fn show(access: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Tagged, Problem> {
+    let found = find(&access, &app, &id)?;
+    let mut tagged = tagged(&found);
+    let users = app.catalog.users_of_connection(found.connection.id);
+    tagged.1["usedBy"] = users.iter().map(|user| json!({ "id": user.subscription.id, "name": user.subscription.name })).collect();
+    Ok(tagged)
 }
 
 pub(super) async fn update(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Path(id): Path<String>,
+    IfMatch(expected): IfMatch,
     Body(patch): Body<Value>,
-) -> Result<Json<Connection>, Problem> {
+) -> Result<Tagged, Problem> {
     if !patch.is_object() {
         return Err(Problem::invalid("a change is a JSON object with the fields to change"));
     }
-    Ok(Json(app.catalog.update_connection(parse(&id)?, patch).await?))
+    let id = find(&access, &app, &id)?.connection.id;
+    Ok(tagged(&*app.catalog.update_connection(id, patch, expected).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,19 +89,26 @@ pub(super) struct Removal {
 }
 
 pub(super) async fn remove(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Path(id): Path<String>,
     Params(removal): Params<Removal>,
+    IfMatch(expected): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    app.catalog.delete_connection(parse(&id)?, removal.force).await?;
+    let id = find(&access, &app, &id)?.connection.id;
+    app.catalog.delete_connection(id, removal.force, expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Tries a saved connection.
-pub(super) async fn test(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let id: ConnectionId = parse(&id)?;
-    let provider = app.catalog.connection(id)?.connection.provider_id.clone();
-    let trial = Trial { connection_id: Some(id), ..Trial::default() };
-    Ok(Json(tested(app.catalog.test_connection(&provider, trial).await?)))
+pub(super) async fn test(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let found = find(&access, &app, &id)?;
+    let trial = Trial { connection_id: Some(found.connection.id), ..Trial::default() };
+    Ok(Json(tested(app.catalog.test_connection(&found.connection.provider_id, trial).await?)))
+}
+
+/// One of another tenant is not there.
+fn find(access: &impl Tenancy, app: &App, id: &str) -> Result<Arc<PreparedConnection>, Problem> {
+    let found = app.catalog.connection(parse(id)?)?;
+    if access.sees(&found.connection.tenant) { Ok(found) } else { Err(Problem::not_found("connection", id)) }
 }

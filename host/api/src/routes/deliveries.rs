@@ -2,7 +2,7 @@
 
 use super::{page, parse};
 use crate::App;
-use crate::access::Read;
+use crate::access::{Read, Tenancy};
 use crate::body::{Paging, Params};
 use crate::problem::Problem;
 use axum::Json;
@@ -35,10 +35,10 @@ pub(super) fn view(delivery: &Delivery) -> Value {
     view
 }
 
-pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(access: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
     let request = Paging { limit: listing.limit, cursor: listing.cursor }.request()?;
     let filter = DeliveryFilter {
-        tenant: listing.tenant,
+        tenant: access.tenant(listing.tenant)?,
         subscription: listing.subscription,
         provider: listing.provider,
         event: listing.event,
@@ -51,24 +51,25 @@ pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Param
     Ok(page(found.items.iter().map(view).collect(), found.next))
 }
 
-pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let (delivery, steps) = find(&app, &id).await?;
+pub(super) async fn show(access: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let (delivery, steps) = find(&access, &app, &id).await?;
     let mut view = view(&delivery);
     view["history"] = json!(steps);
     Ok(Json(view))
 }
 
 pub(super) async fn attempt(
-    _: Read,
+    access: Read,
     State(app): State<App>,
     Path((id, number)): Path<(String, u32)>,
 ) -> Result<Json<Value>, Problem> {
-    let (_, steps) = find(&app, &id).await?;
+    let (_, steps) = find(&access, &app, &id).await?;
     let attempt = steps.into_iter().filter_map(|step| step.attempt).find(|attempt| attempt.number == number);
     attempt.map(|attempt| Json(json!(attempt))).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))
 }
 
-async fn find(app: &App, id: &str) -> Result<(Delivery, Vec<postern_core::delivery::Step>), Problem> {
+async fn find(access: &Read, app: &App, id: &str) -> Result<(Delivery, Vec<postern_core::delivery::Step>), Problem> {
     let parsed: DeliveryId = parse(id)?;
-    app.store.delivery(parsed).await?.ok_or_else(|| Problem::not_found("delivery", id))
+    let found = app.store.delivery(parsed).await?.filter(|(delivery, _)| access.sees(&delivery.tenant));
+    found.ok_or_else(|| Problem::not_found("delivery", id))
 }

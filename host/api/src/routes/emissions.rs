@@ -2,7 +2,7 @@
 
 use super::{deliveries, page, parse};
 use crate::App;
-use crate::access::{Emit, Read};
+use crate::access::{Emit, Read, Tenancy};
 use crate::body::{Body, Paging, Params};
 use crate::problem::Problem;
 use axum::Json;
@@ -56,9 +56,10 @@ pub(super) async fn emit_hook(
     let (plugin, hook) = (parse::<PluginId>(&plugin)?, parse::<HookId>(&hook)?);
     no_idempotency_key(headers.contains_key("idempotency-key"))?;
     let tenant = match headers.get("postern-tenant") {
-        None => TenantId::default(),
-        Some(value) => parse(value.to_str().unwrap_or_default())?,
+        None => None,
+        Some(value) => Some(parse(value.to_str().unwrap_or_default())?),
     };
+    let tenant = access.tenant(tenant)?.unwrap_or_default();
     let emission = Emission { event_type: EventTypeId::new(&plugin, &hook), payload, timestamp: None, tenant };
     Ok((StatusCode::ACCEPTED, Json(emit_all(&app, &access, vec![emission]).await?.remove(0))))
 }
@@ -72,7 +73,7 @@ pub(super) struct EmissionInput {
     #[serde(default)]
     timestamp: Option<Timestamp>,
     #[serde(default)]
-    tenant: TenantId,
+    tenant: Option<TenantId>,
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -93,12 +94,8 @@ pub(super) async fn emit(
     for input in inputs {
         let input: EmissionInput = crate::body::parse(input.to_string().as_bytes())?;
         no_idempotency_key(input.idempotency_key.is_some())?;
-        emissions.push(Emission {
-            event_type: input.event_type,
-            payload: input.payload,
-            timestamp: input.timestamp,
-            tenant: input.tenant,
-        });
+        let tenant = access.tenant(input.tenant)?.unwrap_or_default();
+        emissions.push(Emission { event_type: input.event_type, payload: input.payload, timestamp: input.timestamp, tenant });
     }
     let mut answers = emit_all(&app, &access, emissions).await?;
     let answer = if many { Value::Array(answers) } else { answers.remove(0) };
@@ -122,16 +119,20 @@ fn view(event: &Event, deliveries: &[Delivery]) -> Value {
     view
 }
 
-pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(access: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
     let request = Paging { limit: listing.limit, cursor: listing.cursor }.request()?;
-    let filter =
-        EventFilter { tenant: listing.tenant, event_type: listing.event_type, since: listing.since, until: listing.until };
+    let filter = EventFilter {
+        tenant: access.tenant(listing.tenant)?,
+        event_type: listing.event_type,
+        since: listing.since,
+        until: listing.until,
+    };
     let found = app.store.list_events(filter, request).await?;
     Ok(page(found.items.iter().map(|(event, deliveries)| view(event, deliveries)).collect(), found.next))
 }
 
-pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let found = app.store.event(parse(&id)?).await?;
+pub(super) async fn show(access: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let found = app.store.event(parse(&id)?).await?.filter(|(event, _)| access.sees(&event.tenant));
     let (event, deliveries) = found.ok_or_else(|| Problem::not_found("event", id))?;
     Ok(Json(view(&event, &deliveries)))
 }

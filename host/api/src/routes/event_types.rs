@@ -2,7 +2,7 @@
 
 use super::{page, parse};
 use crate::App;
-use crate::access::{Admin, Read};
+use crate::access::{Admin, Read, Tenancy};
 use crate::body::{Body, Params};
 use crate::problem::Problem;
 use axum::Json;
@@ -14,11 +14,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(super) async fn register(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Path((plugin, hook)): Path<(String, String)>,
     Body(input): Body<EventTypeInput>,
 ) -> Result<(StatusCode, Json<EventType>), Problem> {
+    access.everything()?;
     let (event_type, new) = app.catalog.register(parse(&plugin)?, parse(&hook)?, input).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(event_type)))
 }
@@ -53,7 +54,8 @@ pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>
     Ok(Json(app.catalog.event_type(&id)?.definition.clone()))
 }
 
-pub(super) async fn remove(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn remove(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    access.everything()?;
     app.catalog.unregister(&parse(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

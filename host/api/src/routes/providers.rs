@@ -2,7 +2,7 @@
 
 use super::{page, parse};
 use crate::App;
-use crate::access::{Admin, Read};
+use crate::access::{Admin, Read, Tenancy};
 use crate::body::{Body, Params, too_large};
 use crate::problem::Problem;
 use axum::Json;
@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use postern_core::grant::Grant;
-use postern_core::{PluginId, ProviderId};
+use postern_core::{ConnectionId, PluginId, ProviderId};
 use postern_delivery::catalog::Provider;
 use postern_delivery::{OptionItem, Question, Report, Trial};
 use serde::Deserialize;
@@ -54,11 +54,12 @@ pub(super) struct Adding {
 }
 
 pub(super) async fn add(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Params(adding): Params<Adding>,
     mut request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
+    access.everything()?;
     DefaultBodyLimit::max(LARGEST_COMPONENT).apply(&mut request);
     let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| too_large(&rejection, LARGEST_COMPONENT))?;
     let added = app.catalog.add_provider(&adding.plugin, bytes.to_vec()).await?;
@@ -66,7 +67,8 @@ pub(super) async fn add(
     Ok((if added.new { StatusCode::CREATED } else { StatusCode::OK }, Json(view(&provider))))
 }
 
-pub(super) async fn approve(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn approve(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    access.everything()?;
     let id: ProviderId = parse(&id)?;
     app.catalog.approve_provider(&id).await?;
     Ok(Json(view(&*app.catalog.provider(&id)?)))
@@ -77,26 +79,37 @@ pub(super) async fn grant(_: Read, State(app): State<App>, Path(id): Path<String
 }
 
 pub(super) async fn set_grant(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Path(id): Path<String>,
     Body(grant): Body<Grant>,
 ) -> Result<Json<Grant>, Problem> {
+    access.everything()?;
     Ok(Json((*app.catalog.set_grant(&parse(&id)?, grant).await?.grant).clone()))
 }
 
-pub(super) async fn remove(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn remove(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    access.everything()?;
     app.catalog.remove_provider(&parse(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn test_connection(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Path(id): Path<String>,
     Body(trial): Body<Trial>,
 ) -> Result<Json<Value>, Problem> {
+    own_connection(&access, &app, trial.connection_id)?;
     Ok(Json(tested(app.catalog.test_connection(&parse(&id)?, trial).await?)))
+}
+
+/// A connection of another tenant is not there.
+fn own_connection(access: &Admin, app: &App, id: Option<ConnectionId>) -> Result<(), Problem> {
+    match id {
+        Some(id) if !access.sees(&app.catalog.connection(id)?.connection.tenant) => Err(Problem::not_found("connection", id)),
+        _ => Ok(()),
+    }
 }
 
 /// What a test came to.
@@ -110,11 +123,12 @@ pub(super) fn tested(report: Report<Result<String, String>>) -> Value {
 }
 
 pub(super) async fn options(
-    _: Admin,
+    access: Admin,
     State(app): State<App>,
     Path(id): Path<String>,
     Body(question): Body<Question>,
 ) -> Result<Json<Value>, Problem> {
+    own_connection(&access, &app, question.connection_id)?;
     let report = app.catalog.options(&parse(&id)?, question).await?;
     let failed = |message| Problem::new(StatusCode::BAD_GATEWAY, "provider-failed", message);
     let items = report.result.map_err(|error| failed(error.to_string()))?.map_err(failed)?;

@@ -16,6 +16,9 @@ pub(crate) enum Command {
         /// `admin`, `read`, `emit` or `emit:PLUGIN`. Give it several times for several.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
+        /// Limit it to one tenant.
+        #[arg(long)]
+        tenant: Option<String>,
         #[command(flatten)]
         format: Format,
     },
@@ -34,8 +37,8 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
     match command {
-        Command::Create { name, scopes, format } => {
-            let created = client.post("/api/v1/tokens", json!({ "name": name, "scopes": scopes })).await?;
+        Command::Create { name, scopes, tenant, format } => {
+            let created = client.post("/api/v1/tokens", json!({ "name": name, "scopes": scopes, "tenant": tenant })).await?;
             let sentence = created["token"].as_str().unwrap_or_default().to_owned();
             format.object(&created, Some(sentence))
         }

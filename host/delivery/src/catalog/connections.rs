@@ -28,7 +28,7 @@ pub struct ConnectionInput {
     pub settings: Value,
     /// Default: `default`.
     #[serde(default)]
-    pub tenant: TenantId,
+    pub tenant: Option<TenantId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +40,8 @@ struct Stored {
 
 /// A connection, ready for use.
 pub struct PreparedConnection {
+    /// 1 when it was made, one more with each change.
+    pub revision: u64,
     /// As administrators see it.
     pub connection: Connection,
     /// Why it cannot be used, if it cannot.
@@ -49,9 +51,9 @@ pub struct PreparedConnection {
 
 impl Catalog {
     pub(super) async fn load_connections(&self) -> Result<(), Error> {
-        let stored: Vec<Stored> = self.read(Kind::Connection).await?;
-        for stored in stored {
-            self.hold(stored);
+        let stored: Vec<(Stored, u64)> = self.read(Kind::Connection).await?;
+        for (stored, revision) in stored {
+            self.hold(stored, revision);
         }
         Ok(())
     }
@@ -60,7 +62,7 @@ impl Catalog {
     ///
     /// # Errors
     /// Something in it does not fit; each place is named.
-    pub async fn create_connection(&self, input: ConnectionInput) -> Result<Connection, Error> {
+    pub async fn create_connection(&self, input: ConnectionInput) -> Result<Arc<PreparedConnection>, Error> {
         let _changing = self.changing.lock().await;
         self.save_connection(ConnectionId::generate(), input, self.clock.now(), None).await
     }
@@ -68,24 +70,31 @@ impl Catalog {
     /// Changes a connection by a JSON merge patch (RFC 7396); a secret's mark keeps the secret.
     ///
     /// # Errors
-    /// There is none of this id, or what would become of it does not fit.
-    pub async fn update_connection(&self, id: ConnectionId, patch: Value) -> Result<Connection, Error> {
+    /// There is none of this id, it is not at the revision that is expected (none: any will do), or what would become of it
+    /// does not fit.
+    pub async fn update_connection(
+        &self,
+        id: ConnectionId,
+        patch: Value,
+        expected: Option<u64>,
+    ) -> Result<Arc<PreparedConnection>, Error> {
         let _changing = self.changing.lock().await;
         let before = self.connection(id)?;
+        super::check_revision("connection", before.revision, expected)?;
         let connection = &before.connection;
         let input = ConnectionInput {
             name: connection.name.clone(),
             description: connection.description.clone(),
             provider_id: connection.provider_id.clone(),
             settings: connection.settings.clone(),
-            tenant: connection.tenant.clone(),
+            tenant: Some(connection.tenant.clone()),
         };
         let mut merged = serde_json::to_value(input).map_err(|error| Error::Internal(error.to_string()))?;
         merge(&mut merged, patch);
         let input: ConnectionInput = serde_json::from_value(merged)
             .map_err(|error| Error::invalid(format!("the connection is not changed: {error}"), Vec::new()))?;
         let mut fixed = Vec::new();
-        if input.tenant != connection.tenant {
+        if input.tenant.as_ref() != Some(&connection.tenant) {
             fixed.push(Violation::new("/tenant", "a connection stays in its tenant"));
         }
         if input.provider_id != connection.provider_id {
@@ -101,9 +110,9 @@ impl Catalog {
     ///
     /// # Errors
     /// There is none of this id, or subscriptions use it and `force` is not set. Forced, their deliveries fail and say why.
-    pub async fn delete_connection(&self, id: ConnectionId, force: bool) -> Result<(), Error> {
+    pub async fn delete_connection(&self, id: ConnectionId, force: bool, expected: Option<u64>) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        self.connection(id)?;
+        super::check_revision("connection", self.connection(id)?.revision, expected)?;
         let users = self.users_of_connection(id);
         if !users.is_empty() && !force {
             let names: Vec<_> =
@@ -149,9 +158,9 @@ impl Catalog {
 
     /// Prepares the connections of a provider anew, because its schema may have changed.
     pub(super) async fn hold_connections_again(&self, provider: &ProviderId) -> Result<(), Error> {
-        let stored: Vec<Stored> = self.read(Kind::Connection).await?;
-        for stored in stored.into_iter().filter(|stored| stored.connection.provider_id == *provider) {
-            self.hold(stored);
+        let stored: Vec<(Stored, u64)> = self.read(Kind::Connection).await?;
+        for (stored, revision) in stored.into_iter().filter(|(stored, _)| stored.connection.provider_id == *provider) {
+            self.hold(stored, revision);
         }
         Ok(())
     }
@@ -162,7 +171,7 @@ impl Catalog {
         input: ConnectionInput,
         created_at: Timestamp,
         before: Option<&PreparedConnection>,
-    ) -> Result<Connection, Error> {
+    ) -> Result<Arc<PreparedConnection>, Error> {
         let mut violations = super::check_names(&input.name, input.description.as_deref());
         let refuse = |violations| Error::invalid("the connection is not saved", violations);
         let provider = self.provider(&input.provider_id).ok();
@@ -187,7 +196,7 @@ impl Catalog {
         let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
         let connection = Connection {
             id,
-            tenant: input.tenant,
+            tenant: input.tenant.unwrap_or_default(),
             name: input.name,
             description: input.description,
             provider_id: input.provider_id,
@@ -196,14 +205,14 @@ impl Catalog {
             created_at,
             updated_at: self.clock.now(),
         };
-        let stored = Stored { connection: connection.clone(), secrets };
-        self.put(Kind::Connection, id, &stored).await?;
-        self.hold(stored);
-        Ok(connection)
+        let stored = Stored { connection, secrets };
+        let revision = self.put(Kind::Connection, id, &stored).await?;
+        self.hold(stored, revision);
+        self.connection(id)
     }
 
     /// Makes a stored connection ready. One that cannot be is kept with the reason, and its deliveries tell it.
-    fn hold(&self, stored: Stored) {
+    fn hold(&self, stored: Stored, revision: u64) {
         let Stored { connection, secrets } = stored;
         let opened = self.provider(&connection.provider_id).map_err(|error| error.to_string()).and_then(|provider| {
             Opened::open(&self.vault, connection_form(&provider)?, &connection.id.to_string(), &connection.settings, &secrets)
@@ -216,7 +225,7 @@ impl Catalog {
             }
         };
         let id = connection.id;
-        self.connections.write().insert(id, Arc::new(PreparedConnection { connection, problem, opened }));
+        self.connections.write().insert(id, Arc::new(PreparedConnection { revision, connection, problem, opened }));
     }
 }
 

@@ -27,9 +27,9 @@ pub struct EventTypeInput {
 
 impl Catalog {
     pub(super) async fn load_event_types(&self) -> Result<(), Error> {
-        let definitions: Vec<EventType> = self.read(Kind::EventType).await?;
+        let definitions: Vec<(EventType, u64)> = self.read(Kind::EventType).await?;
         let mut registry = self.event_types.write();
-        for definition in definitions {
+        for (definition, _) in definitions {
             let id = definition.id.clone();
             match Registered::new(definition) {
                 Ok(registered) => registry.put(registered),

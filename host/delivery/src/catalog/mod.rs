@@ -92,19 +92,30 @@ impl Catalog {
         Ok(Arc::new(catalog))
     }
 
-    async fn read<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<T>, Error> {
-        self.store.documents(kind).await?.iter().map(parse).collect()
+    /// Every stored object of a kind, with its revision.
+    async fn read<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<(T, u64)>, Error> {
+        let documents = self.store.documents(kind).await?;
+        documents.iter().map(|document| Ok((parse(document)?, document.revision))).collect()
     }
 
-    async fn put(&self, kind: Kind, id: impl ToString, body: &impl serde::Serialize) -> Result<(), Error> {
+    /// Stores an object; answers with its new revision.
+    async fn put(&self, kind: Kind, id: impl ToString, body: &impl serde::Serialize) -> Result<u64, Error> {
         let body = serde_json::to_string(body).map_err(|error| Error::Internal(error.to_string()))?;
-        self.store.apply(vec![Change { kind, id: id.to_string(), expect: Expect::Anything, body: Some(body) }]).await?;
-        Ok(())
+        let change = Change { kind, id: id.to_string(), expect: Expect::Anything, body: Some(body) };
+        Ok(self.store.apply(vec![change]).await?[0])
     }
 
     async fn remove(&self, kind: Kind, id: impl ToString) -> Result<(), Error> {
         self.store.apply(vec![Change { kind, id: id.to_string(), expect: Expect::Anything, body: None }]).await?;
         Ok(())
+    }
+}
+
+/// Two editors do not overwrite each other: a change that names the revision that it is for is made only to that.
+fn check_revision(what: &'static str, found: u64, expected: Option<u64>) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != found => Err(Error::Stale { what, expected, found }),
+        _ => Ok(()),
     }
 }
 

@@ -101,7 +101,7 @@ struct Described {
 
 impl Catalog {
     pub(super) async fn load_providers(&self, bundled: &[(&'static str, &'static [u8])]) -> Result<(), Error> {
-        let mut stored: Vec<Stored> = self.read(Kind::Provider).await?;
+        let mut stored: Vec<Stored> = self.read(Kind::Provider).await?.into_iter().map(|(stored, _)| stored).collect();
         for (plugin, bytes) in bundled {
             let plugin: PluginId =
                 plugin.parse().map_err(|error: postern_core::id::ParseIdError| Error::Internal(error.to_string()))?;
@@ -305,7 +305,8 @@ impl Catalog {
             bundled: provider.bundled,
             pending,
         };
-        self.put(Kind::Provider, &provider.manifest.id, &stored).await
+        self.put(Kind::Provider, &provider.manifest.id, &stored).await?;
+        Ok(())
     }
 
     fn component_path(&self, digest: &str) -> PathBuf {

@@ -39,7 +39,7 @@ pub struct SubscriptionInput {
     pub enabled: bool,
     /// Default: `default`.
     #[serde(default)]
-    pub tenant: TenantId,
+    pub tenant: Option<TenantId>,
 }
 
 fn yes() -> bool {
@@ -56,6 +56,8 @@ struct Stored {
 
 /// A subscription, ready to deliver.
 pub struct Prepared {
+    /// 1 when it was made, one more with each change.
+    pub revision: u64,
     /// As administrators see it.
     pub subscription: Subscription,
     /// Why it cannot deliver, if it cannot.
@@ -84,9 +86,9 @@ impl Subscriptions {
 
 impl Catalog {
     pub(super) async fn load_subscriptions(&self) -> Result<(), Error> {
-        let stored: Vec<Stored> = self.read(Kind::Subscription).await?;
-        for stored in stored {
-            let prepared = self.prepare(stored);
+        let stored: Vec<(Stored, u64)> = self.read(Kind::Subscription).await?;
+        for (stored, revision) in stored {
+            let prepared = self.prepare(stored, revision);
             self.subscriptions.write().put(prepared);
         }
         Ok(())
@@ -96,7 +98,7 @@ impl Catalog {
     ///
     /// # Errors
     /// Something in it does not fit; each place is named.
-    pub async fn create_subscription(&self, input: SubscriptionInput) -> Result<Subscription, Error> {
+    pub async fn create_subscription(&self, input: SubscriptionInput) -> Result<Arc<Prepared>, Error> {
         let _changing = self.changing.lock().await;
         let now = self.clock.now();
         self.save(SubscriptionId::generate(), input, now, None).await
@@ -106,10 +108,17 @@ impl Catalog {
     /// keeps the secret.
     ///
     /// # Errors
-    /// There is none of this id, or what would become of it does not fit.
-    pub async fn update_subscription(&self, id: SubscriptionId, patch: Value) -> Result<Subscription, Error> {
+    /// There is none of this id, it is not at the revision that is expected (none: any will do), or what would become of it
+    /// does not fit.
+    pub async fn update_subscription(
+        &self,
+        id: SubscriptionId,
+        patch: Value,
+        expected: Option<u64>,
+    ) -> Result<Arc<Prepared>, Error> {
         let _changing = self.changing.lock().await;
         let current = self.subscription(id)?;
+        super::check_revision("subscription", current.revision, expected)?;
         let subscription = &current.subscription;
         let input = SubscriptionInput {
             name: subscription.name.clone(),
@@ -119,13 +128,13 @@ impl Catalog {
             provider_config: subscription.provider_config.clone(),
             events: subscription.events.clone(),
             enabled: subscription.enabled,
-            tenant: subscription.tenant.clone(),
+            tenant: Some(subscription.tenant.clone()),
         };
         let mut merged = serde_json::to_value(input).map_err(|error| Error::Internal(error.to_string()))?;
         merge(&mut merged, patch);
         let input: SubscriptionInput = serde_json::from_value(merged)
             .map_err(|error| Error::invalid(format!("the subscription is not changed: {error}"), Vec::new()))?;
-        if input.tenant != subscription.tenant {
+        if input.tenant.as_ref() != Some(&subscription.tenant) {
             return Err(Error::invalid(
                 "the subscription is not changed",
                 vec![Violation::new("/tenant", "a subscription stays in its tenant")],
@@ -138,9 +147,9 @@ impl Catalog {
     ///
     /// # Errors
     /// There is none of this id.
-    pub async fn delete_subscription(&self, id: SubscriptionId) -> Result<(), Error> {
+    pub async fn delete_subscription(&self, id: SubscriptionId, expected: Option<u64>) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        self.subscription(id)?;
+        super::check_revision("subscription", self.subscription(id)?.revision, expected)?;
         self.remove(Kind::Subscription, id).await?;
         let mut subscriptions = self.subscriptions.write();
         subscriptions.by_id.remove(&id);
@@ -156,11 +165,12 @@ impl Catalog {
         self.subscriptions.read().by_id.get(&id).cloned().ok_or_else(|| Error::not_found("subscription", id))
     }
 
-    /// Up to `limit` subscriptions after an id, by id.
-    pub fn subscriptions(&self, after: Option<SubscriptionId>, limit: usize) -> Vec<Arc<Prepared>> {
+    /// Up to `limit` subscriptions after an id, by id, of one tenant if that is given.
+    pub fn subscriptions(&self, after: Option<SubscriptionId>, limit: usize, tenant: Option<&TenantId>) -> Vec<Arc<Prepared>> {
         let subscriptions = self.subscriptions.read();
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
-        subscriptions.by_id.range(range).take(limit).map(|(_, prepared)| prepared.clone()).collect()
+        let all = subscriptions.by_id.range(range).map(|(_, prepared)| prepared);
+        all.filter(|prepared| tenant.is_none_or(|tenant| prepared.subscription.tenant == *tenant)).take(limit).cloned().collect()
     }
 
     /// Whether anybody uses a provider.
@@ -181,9 +191,9 @@ impl Catalog {
 
     /// Prepares the subscriptions of a provider anew, because its schema may have changed.
     pub(super) async fn prepare_again(&self, provider: &ProviderId) -> Result<(), Error> {
-        let stored: Vec<Stored> = self.read(Kind::Subscription).await?;
-        for stored in stored.into_iter().filter(|stored| stored.subscription.provider_id == *provider) {
-            let prepared = self.prepare(stored);
+        let stored: Vec<(Stored, u64)> = self.read(Kind::Subscription).await?;
+        for (stored, revision) in stored.into_iter().filter(|(stored, _)| stored.subscription.provider_id == *provider) {
+            let prepared = self.prepare(stored, revision);
             self.subscriptions.write().put(prepared);
         }
         Ok(())
@@ -195,7 +205,7 @@ impl Catalog {
         input: SubscriptionInput,
         created_at: Timestamp,
         before: Option<&Prepared>,
-    ) -> Result<Subscription, Error> {
+    ) -> Result<Arc<Prepared>, Error> {
         let mut violations = super::check_names(&input.name, input.description.as_deref());
         let refuse = |violations| Error::invalid("the subscription is not saved", violations);
         let Ok(provider) = self.provider(&input.provider_id) else {
@@ -223,7 +233,7 @@ impl Catalog {
         let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
         let subscription = Subscription {
             id,
-            tenant: input.tenant,
+            tenant: input.tenant.unwrap_or_default(),
             name: input.name,
             description: input.description,
             provider_id: input.provider_id,
@@ -235,11 +245,11 @@ impl Catalog {
             created_at,
             updated_at: self.clock.now(),
         };
-        let stored = Stored { subscription: subscription.clone(), secrets };
-        self.put(Kind::Subscription, id, &stored).await?;
-        let prepared = self.prepare(stored);
+        let stored = Stored { subscription, secrets };
+        let revision = self.put(Kind::Subscription, id, &stored).await?;
+        let prepared = self.prepare(stored, revision);
         self.subscriptions.write().put(prepared);
-        Ok(subscription)
+        self.subscription(id)
     }
 
     /// A provider that has connections needs one, of the same tenant.
@@ -250,7 +260,9 @@ impl Catalog {
             (None, Some(_)) => format!("{id} takes no connection"),
             (Some(_), None) => format!("{id} needs a connection; make one first"),
             (Some(_), Some(connection)) => match self.connection(connection) {
-                Ok(known) if known.connection.tenant != input.tenant => format!("there is no connection `{connection}`"),
+                Ok(known) if known.connection.tenant != input.tenant.clone().unwrap_or_default() => {
+                    format!("there is no connection `{connection}`")
+                }
                 Ok(known) if known.connection.provider_id != *id => {
                     format!("the connection is for {}, not for {id}", known.connection.provider_id)
                 }
@@ -289,17 +301,17 @@ impl Catalog {
     }
 
     /// Makes a stored subscription ready. One that cannot be is kept with the reason, and its deliveries tell it.
-    fn prepare(&self, stored: Stored) -> Prepared {
+    fn prepare(&self, stored: Stored, revision: u64) -> Prepared {
         let Stored { subscription, secrets } = stored;
         let opened = self.provider(&subscription.provider_id).map_err(|error| error.to_string()).and_then(|provider| {
             let form = provider.form.as_ref().ok_or_else(|| format!("{} is not loaded", subscription.provider_id))?;
             Opened::open(&self.vault, form, &subscription.id.to_string(), &subscription.provider_config, &secrets)
         });
         match opened {
-            Ok(opened) => Prepared { subscription, problem: None, opened },
+            Ok(opened) => Prepared { revision, subscription, problem: None, opened },
             Err(problem) => {
                 tracing::warn!(subscription = %subscription.id, %problem, "the subscription cannot deliver");
-                Prepared { subscription, problem: Some(problem), opened: Opened::default() }
+                Prepared { revision, subscription, problem: Some(problem), opened: Opened::default() }
             }
         }
     }
