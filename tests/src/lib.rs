@@ -1,1 +1,46 @@
-//! postern-tests
+//! What the tests of the whole product are made of. The tests themselves are in `tests/it`, one module per topic.
+//!
+//! They start the real `postern` binary on a free port and a fresh data directory, and talk to it as a client would. No test
+//! sleeps to let time pass: each waits for a condition, under a deadline that only a broken product reaches.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`daemon`] | a running `postern serve`: start, kill, terminate, restart, and its command line |
+//! | [`launch`] | where the binary is, and the configuration that tests run with |
+//! | [`api`] | calls of the HTTP API, with the whole answer |
+//! | [`platform`] | what most tests need: an event type, subscriptions, emissions, settled deliveries |
+//! | [`receiver`] | an HTTP server that records requests and answers from a script |
+//! | [`wait`] | waiting for a condition |
+
+pub mod api;
+pub mod daemon;
+pub mod launch;
+pub mod platform;
+pub mod receiver;
+pub mod wait;
+
+pub use api::{Answer, Api};
+pub use daemon::Daemon;
+pub use launch::{Builder, Ended, Engine};
+pub use receiver::{Received, Receiver, Reply};
+
+/// A provider that misbehaves on request, as a component.
+pub static HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-hostile.wasm"));
+
+/// Makes two tests of each function: one with the store on sled, one on redb.
+#[macro_export]
+macro_rules! on_each_engine {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sled() {
+                super::$name($crate::Engine::Sled).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn redb() {
+                super::$name($crate::Engine::Redb).await;
+            }
+        })+
+    };
+}

@@ -5,7 +5,6 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use postern_events::Violation;
 use postern_store::PageRequest;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -48,14 +47,12 @@ pub fn too_large(rejection: &BytesRejection, limit: usize) -> Problem {
 /// It is no JSON (400), or does not have the form that is needed (422, with the place).
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if !inner.is_data() {
-            return Problem::new(StatusCode::BAD_REQUEST, "bad-json", format!("the body is no JSON: {inner}"));
+    let value = postern_events::read_form(&mut deserializer).map_err(|(violation, error)| {
+        if error.is_data() {
+            Problem::invalid("the body does not have the form that is needed").at(vec![violation])
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "bad-json", format!("the body is no JSON: {error}"))
         }
-        let pointer = if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };
-        Problem::invalid("the body does not have the form that is needed").at(vec![Violation::new(pointer, inner.to_string())])
     })?;
     deserializer
         .end()
@@ -79,7 +76,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 }
 
 /// Which part of a listing: `?limit=&cursor=`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Paging {
     /// At most so many, 1 to 500. Default: 50.
     #[serde(default)]
@@ -108,4 +106,19 @@ impl Paging {
             _ => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-query", "limit is a number from 1 to 500")),
         }
     }
+}
+
+/// A part of a listing that lies in memory, in the order of its ids.
+///
+/// # Errors
+/// The limit is out of range.
+pub fn part<T>(items: Vec<T>, id: impl Fn(&T) -> String, paging: &Paging) -> Result<(Vec<T>, Option<String>), Problem> {
+    let limit = paging.limit()?;
+    let after = paging.cursor.as_deref();
+    let mut rest: Vec<T> = items.into_iter().filter(|item| after.is_none_or(|after| id(item).as_str() > after)).collect();
+    rest.sort_by_key(&id);
+    let more = rest.len() > limit;
+    rest.truncate(limit);
+    let next = rest.last().filter(|_| more).map(id);
+    Ok((rest, next))
 }

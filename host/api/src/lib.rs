@@ -9,15 +9,19 @@
 //! |---|---|
 //! | [`token`] | makes, keeps and checks tokens |
 //! | [`access`] | what a request's token allows |
+//! | [`path`] | the parts of a path |
 //! | [`problem`] | errors as problem documents |
 //! | [`body`] | reads JSON bodies, with the place of what does not fit |
+//! | [`cloud_events`] | CloudEvents in the three modes of HTTP |
 //! | [`etag`] | revisions as entity tags |
 //! | [`routes`] | the calls |
 //! | [`server`] | serves until it is told to stop |
 
 pub mod access;
 pub mod body;
+pub mod cloud_events;
 pub mod etag;
+pub mod path;
 pub mod problem;
 pub mod routes;
 pub mod server;

@@ -75,6 +75,7 @@ impl From<Error> for Problem {
             Error::Stale { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
             Error::Load(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-component", detail),
             Error::Manifest(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-manifest", detail),
+            Error::Mismatch(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-component", detail),
             Error::Call(_) => Self::new(StatusCode::BAD_GATEWAY, "provider-failed", detail),
             Error::Store(error) => error.into(),
             Error::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail),

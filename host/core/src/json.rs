@@ -4,6 +4,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
+/// The deepest nesting of a JSON text: 100 levels, below what parsing into a value can take.
+pub const DEEPEST: usize = 100;
+
 /// A JSON text. Cheap to clone. In JSON it stands as itself; in binary formats as a string.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Json(Arc<str>);
@@ -12,10 +15,13 @@ impl Json {
     /// Takes a text that must be one JSON value.
     ///
     /// # Errors
-    /// What does not parse, with its line and column.
+    /// What does not parse, with its line and column; or it is nested deeper than [`DEEPEST`].
     pub fn parse(text: impl Into<Arc<str>>) -> Result<Self, serde_json::Error> {
         let text = text.into();
         serde_json::from_str::<serde::de::IgnoredAny>(&text)?;
+        if is_too_deep(&text) {
+            return Err(serde::de::Error::custom(format!("nested deeper than {DEEPEST} levels")));
+        }
         Ok(Self(text))
     }
 
@@ -33,6 +39,22 @@ impl Json {
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_str(&self.0).expect("a Json holds only text that parses")
     }
+}
+
+/// Whether a text that is known to parse nests deeper than [`DEEPEST`].
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    text.bytes().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 impl std::fmt::Debug for Json {
@@ -56,7 +78,11 @@ impl Serialize for Json {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            Box::<RawValue>::deserialize(deserializer).map(|raw| Self(Box::<str>::from(raw).into()))
+            let raw = Box::<RawValue>::deserialize(deserializer)?;
+            if is_too_deep(raw.get()) {
+                return Err(serde::de::Error::custom(format!("nested deeper than {DEEPEST} levels")));
+            }
+            Ok(Self(Box::<str>::from(raw).into()))
         } else {
             Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
         }
@@ -73,5 +99,14 @@ mod tests {
         assert_eq!(serde_json::to_string(&json).unwrap(), r#"{"b":1,"a":[1.50]}"#);
         assert_eq!(serde_json::from_str::<Json>(r#"{"b":1,"a":[1.50]}"#).unwrap(), json);
         assert!(Json::parse("{").is_err());
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_brackets_in_strings_do_not_count() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(Json::parse(nested(DEEPEST)).is_ok_and(|json| json.to_value().is_array()));
+        assert!(Json::parse(nested(DEEPEST + 1)).is_err());
+        assert!(serde_json::from_str::<Json>(&nested(DEEPEST + 1)).is_err());
+        assert!(Json::parse(format!(r#"["\"{}"]"#, "[".repeat(200))).is_ok());
     }
 }

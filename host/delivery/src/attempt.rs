@@ -173,7 +173,7 @@ fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report
                 }
                 CallError::Deadline(_) => Cause::Deadline,
                 CallError::Limit { .. } => Cause::Limit,
-                CallError::Contract(_) => Cause::Contract,
+                CallError::Contract(_) | CallError::Mismatch(_) => Cause::Contract,
                 CallError::Host(_) => Cause::Unavailable,
             };
             failure(cause, error.to_string())

@@ -3,8 +3,10 @@
 use crate::{Catalog, Error};
 use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
 use postern_events::Violation;
-use postern_store::NewEvent;
+use postern_store::{Idempotency, NewEvent};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What somebody emits.
 #[derive(Clone, Debug)]
@@ -17,6 +19,41 @@ pub struct Emission {
     pub timestamp: Option<Timestamp>,
     /// Whose it is.
     pub tenant: TenantId,
+    /// What makes a repetition known: a key of the emitter's, or a CloudEvent's source and id.
+    pub key: Option<EmissionKey>,
+}
+
+/// What makes a repeated emission of the same tenant known for [`REMEMBERED`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmissionKey {
+    /// The emitter's own, at most 256 bytes.
+    Idempotency(String),
+    /// A CloudEvent's `source` and `id`, which together name one event.
+    CloudEvent {
+        /// `source`.
+        source: String,
+        /// `id`.
+        id: String,
+    },
+}
+
+/// How long a repeated emission gets the first one's answer: 24 hours.
+pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl EmissionKey {
+    /// Each part with its length before it, so that no two different keys look alike.
+    fn hash(&self, tenant: &TenantId) -> [u8; 32] {
+        let parts: [&str; 4] = match self {
+            Self::Idempotency(key) => [tenant.as_str(), "key", key, ""],
+            Self::CloudEvent { source, id } => [tenant.as_str(), "cloud-event", source, id],
+        };
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().into()
+    }
 }
 
 /// What became of it.
@@ -26,10 +63,13 @@ pub struct Emitted {
     pub event: EventId,
     /// How many deliveries it made.
     pub deliveries: usize,
+    /// Whether this answer is that of an earlier emission.
+    pub repeated: bool,
 }
 
 impl Catalog {
-    /// Emits events. When this answers, they and their deliveries are on the disk.
+    /// Emits events. When this answers, they and their deliveries are on the disk. A repeated emission gets the first
+    /// one's answer and makes nothing.
     ///
     /// # Errors
     /// An event type is not registered or a payload does not fit its schema: nothing is stored then. Or the store cannot
@@ -48,16 +88,24 @@ impl Catalog {
                 timestamp: emission.timestamp.unwrap_or_else(|| self.clock.now()),
                 payload: emission.payload,
             };
-            let emitted = Emitted { event: event.id, deliveries: routes.len() };
+            let now = self.clock.now();
+            let idempotency =
+                emission.key.map(|key| Idempotency { key: key.hash(&event.tenant), now, until: now.saturating_add(REMEMBERED) });
             async move {
-                self.store.ingest(NewEvent { event: Arc::new(event), routes }).await?;
-                Ok(emitted)
+                let ingested = self.store.ingest(NewEvent { event: Arc::new(event), routes, idempotency }).await?;
+                Ok(Emitted { event: ingested.event, deliveries: ingested.deliveries, repeated: ingested.repeated })
             }
         });
         futures::future::try_join_all(ingests).await
     }
 
     fn check(&self, emission: &Emission, place: String) -> Result<(), Error> {
+        if let Some(EmissionKey::Idempotency(key)) = &emission.key
+            && !(1..=256).contains(&key.len())
+        {
+            let violation = Violation::new(format!("{place}/idempotencyKey"), "1 to 256 bytes are needed");
+            return Err(Error::invalid("the idempotency key does not fit; nothing was emitted", vec![violation]));
+        }
         let event_type = self.event_type(&emission.event_type)?;
         event_type.schema.validate(&emission.payload.to_value()).map_err(|violations| {
             let at = |violation: Violation| Violation::new(format!("{place}/payload{}", violation.path), violation.message);

@@ -42,15 +42,27 @@ pub enum Error {
     /// The provider's manifest is not what the contract says.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The component's exports are not of the contract's types.
+    #[error("{0}")]
+    Mismatch(CallError),
     /// The provider did not answer as it should.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Call(CallError),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] postern_store::Error),
     /// The host failed.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Mismatch(_) => Self::Mismatch(error),
+            other => Self::Call(other),
+        }
+    }
 }
 
 impl Error {

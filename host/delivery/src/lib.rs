@@ -27,7 +27,7 @@ pub mod trial;
 
 pub use catalog::{Catalog, Parts};
 pub use coordinator::Coordinator;
-pub use emit::{Emission, Emitted};
+pub use emit::{Emission, EmissionKey, Emitted};
 pub use error::Error;
 pub use postern_runtime::{OptionItem, Report};
 pub use trial::{Question, Trial};

@@ -70,6 +70,20 @@ pub struct TemplateError(String);
 pub struct Context(Value);
 
 impl Context {
+    /// The names that every template sees.
+    pub(crate) const NAMES: &[&str] = &[
+        "event",
+        "payload",
+        "delivery",
+        "subscription",
+        "deliveryId",
+        "eventId",
+        "eventType",
+        "timestamp",
+        "subscriptionId",
+        "subscriptionName",
+    ];
+
     /// What templates of one delivery see.
     pub fn new(delivery: &Delivery<'_>) -> Self {
         let payload = Value::from(Serde(delivery.payload));
@@ -240,7 +254,7 @@ fn no_dot_segments(text: &str) -> Result<(), TemplateError> {
     Ok(())
 }
 
-fn describe(error: &minijinja::Error) -> TemplateError {
+pub(crate) fn describe(error: &minijinja::Error) -> TemplateError {
     let line = error.line().map(|line| format!(" in line {line}")).unwrap_or_default();
     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
     TemplateError(format!("{}{detail}{line}", error.kind()))
@@ -264,89 +278,5 @@ impl io::Write for Bounded {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn render(source: &str, escaping: Escaping, payload: serde_json::Value) -> Result<String, TemplateError> {
-        let context = Context::new(&Delivery {
-            id: "d-0",
-            attempt: 1,
-            event_id: "e",
-            event_type: "incident.created",
-            timestamp: "2026-01-02T03:04:05.678Z",
-            payload: &payload,
-            subscription_id: "s",
-            subscription_name: "On call",
-        });
-        Template::compile(source, escaping)?.render(&context)
-    }
-
-    #[test]
-    fn both_the_new_and_the_seeds_names_are_there() {
-        let source = "{{event.type}} {{eventId}} {{ payload.title }} {{event.payload.title}} {{deliveryId}} {{subscription.name}}{{missing.deep}}";
-        assert_eq!(
-            render(source, Escaping::Text, json!({"title": "T"})).unwrap(),
-            "incident.created incident.created T T d-0 On call"
-        );
-    }
-
-    #[test]
-    fn json_values_stay_inside_their_string() {
-        let hostile = "\",\"admin\":true,\"x\":\"\\\n\u{0}";
-        let source = r#"{"title":"{{ payload.t }}","n":{{ payload.n }},"all":{{ payload | tojson }},"again":"{% set x %}{{payload.t}}{% endset %}{{ x }}"}"#;
-        let text = render(source, Escaping::Json, json!({"t": hostile, "n": 1.5})).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["title"], hostile);
-        assert_eq!(value["again"], hostile);
-        assert_eq!(value["n"], 1.5);
-        assert_eq!(value["all"]["t"], hostile);
-        assert_eq!(value.as_object().unwrap().len(), 4);
-        let listed = render(r#"{"x":"{{ payload.list }}"}"#, Escaping::Json, json!({"list": ["a\"b"]})).unwrap();
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&listed).unwrap()["x"], r#"["a\"b"]"#);
-    }
-
-    #[test]
-    fn url_values_stay_inside_their_segment() {
-        let render_url =
-            |value: &str| render("https://example.com/a/{{ payload.v }}/b?q={{ payload.v }}", Escaping::Url, json!({"v": value}));
-        assert_eq!(render_url("x/../y?z&w#").unwrap(), "https://example.com/a/x%2F..%2Fy%3Fz%26w%23/b?q=x%2F..%2Fy%3Fz%26w%23");
-        assert!(render_url("..").is_err());
-        assert!(render_url(".").is_err());
-        for source in [
-            "{{ payload.v }}",
-            "https://{{ payload.v }}/",
-            "https://example.com{{ payload.v }}/",
-            "https://example.com:{{ payload.v }}/x",
-            "https://a@{{payload.v}}/",
-            "/{{x}}",
-        ] {
-            assert!(Template::compile(source, Escaping::Url).is_err(), "{source}");
-        }
-        assert!(Template::compile("https://example.com?x={{ payload.v }}", Escaping::Url).is_ok());
-    }
-
-    #[test]
-    fn header_values_stay_on_their_line() {
-        assert_eq!(render("a {{ payload.v }}", Escaping::Header, json!({"v": "b\r\nEvil: 1"})).unwrap(), "a b  Evil: 1");
-    }
-
-    #[test]
-    fn escaping_cannot_be_switched_off() {
-        for source in ["{{ payload.v | safe }}", "{{ payload.v | e }}", "{{ payload.v | escape }}"] {
-            assert!(render(source, Escaping::Json, json!({"v": "\""})).is_err(), "{source}");
-        }
-        let text =
-            render("{% autoescape false %}{{ payload.v }}{% endautoescape %}", Escaping::Json, json!({"v": "\""})).unwrap();
-        assert_eq!(text, "\\\"");
-    }
-
-    #[test]
-    fn rendering_is_bounded() {
-        let endless = "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}";
-        assert!(render(endless, Escaping::Text, json!({})).is_err());
-        let growing = "{% for a in range(100) %}{{ payload.v }}{% endfor %}";
-        assert!(render(growing, Escaping::Text, json!({"v": "x".repeat(10_000)})).is_err());
-        assert!(Template::compile("{{ open", Escaping::Text).unwrap_err().to_string().contains("line 1"));
-    }
-}
+#[path = "template_tests.rs"]
+mod tests;

@@ -58,12 +58,12 @@ impl Cache {
         let mut context = hmac::Context::with_key(&self.key);
         self.cover(&mut context, digest, &code);
         let path = self.path(digest);
-        let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = std::fs::File::create(&temporary)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
         file.write_all(context.sign().as_ref())?;
         file.write_all(&code)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
     }
 
     fn cover(&self, context: &mut hmac::Context, digest: &str, code: &[u8]) {
@@ -89,7 +89,7 @@ fn ring_equal(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn read_or_make_key(path: &Path) -> std::io::Result<[u8; 32]> {
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::fs::PermissionsExt;
     match std::fs::read(path) {
         Ok(bytes) if bytes.len() == 32 => return Ok(bytes.try_into().expect("32 bytes")),
         Ok(_) => std::fs::remove_file(path)?,
@@ -99,12 +99,16 @@ fn read_or_make_key(path: &Path) -> std::io::Result<[u8; 32]> {
     let mut key = [0; 32];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut key)
         .map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    let temporary = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    // Readable to its owner only from the beginning. Of two processes that make one, the first has its way.
+    let mut file = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o600)).tempfile_in(directory)?;
     file.write_all(&key)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    Ok(key)
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(key),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => read_or_make_key(path),
+        Err(error) => Err(error.error),
+    }
 }
 
 struct Sha256Hasher(Sha256);

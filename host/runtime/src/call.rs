@@ -1,5 +1,6 @@
 //! One call: its state, its bounds, its outcome.
 
+use crate::contract::SUPPORTED;
 use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
@@ -11,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// What a call left.
@@ -51,6 +52,9 @@ pub enum CallError {
         /// The configuration key.
         setting: &'static str,
     },
+    /// Its exports are not of the contract's types.
+    #[error("the component does not fit the contract {SUPPORTED}: {0}")]
+    Mismatch(String),
     /// Its answer broke the contract.
     #[error("the provider's answer breaks the contract: {0}")]
     Contract(String),
@@ -58,6 +62,11 @@ pub enum CallError {
     #[error("the sandbox failed: {0}")]
     Host(String),
 }
+
+/// Marks an error of making the instance, before any function was called.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("no instance can be made of the component")]
+pub(crate) struct NotInstantiated;
 
 /// What a bound leaves in a trap, so that it is told apart from others.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -207,7 +216,12 @@ fn classify(error: &wasmtime::Error, last_words: Option<String>, lines: &[LogLin
     let trap = error.downcast_ref::<Trap>();
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     if trap.is_none() && backtrace.is_empty() {
-        return CallError::Host(format!("{error:#}"));
+        let message = format!("{:#}", error.root_cause());
+        let busy = error.downcast_ref::<PoolConcurrencyLimitError>().is_some();
+        return match error.downcast_ref::<NotInstantiated>() {
+            Some(_) if !busy => CallError::Mismatch(message),
+            _ => CallError::Host(message),
+        };
     }
     // What the guest's runtime printed last says more than "unreachable".
     let printed = || lines.iter().rev().find(|line| line.level == Level::Error).map(|line| line.message.clone());

@@ -12,9 +12,9 @@ fn module(imports: &str) -> Vec<u8> {
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
             (func (export "{prefix}describe") (result i32) unreachable)
             (func (export "{prefix}deliver") (param i32) (result i32) unreachable)
-            (func (export "{prefix}test-connection") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "{prefix}test-connection") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
             (func (export "{prefix}list-options")
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
             (func (export "{prefix}migrate-config") (param i32 i32 i32 i32) (result i32) unreachable)
             (func (export "{prefix}reconcile") (param i32) (result i32) unreachable))"#
     );
@@ -25,7 +25,8 @@ const PREVIEW_1: &str = r#"(import "wasi_snapshot_preview1" "fd_write" (func (pa
     (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))"#;
 
 fn runtime() -> Runtime {
-    Runtime::start(Options { cache: None, limits: postern_runtime::Limits::default(), concurrency: 4 }).expect("the engine starts")
+    Runtime::start(Options { cache: None, limits: postern_runtime::Limits::default(), concurrency: 4 })
+        .expect("the engine starts")
 }
 
 #[tokio::test]

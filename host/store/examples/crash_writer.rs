@@ -53,7 +53,7 @@ async fn main() {
                 let id = new.event.id;
                 let asked = Instant::now();
                 match store.ingest(new).await {
-                    Ok(()) => {
+                    Ok(_) => {
                         log.line(&format!("A {id}"));
                         slowest.fetch_max(asked.elapsed().as_micros() as u64, Ordering::Relaxed);
                         accepted.fetch_add(1, Ordering::Relaxed);

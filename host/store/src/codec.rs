@@ -2,8 +2,9 @@
 //!
 //! Headers are MessagePack with field names, so that a later version can add fields.
 
+use crate::idempotency::Remembered;
 use crate::record::{Damage, Record, RecordTooLarge, Whole};
-use crate::{Document, Error, NewEvent};
+use crate::{AuditEntry, Document, Error, NewEvent};
 use postern_core::delivery::{Attempt, Route, State, Step};
 use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
 use serde::de::DeserializeOwned;
@@ -31,6 +32,15 @@ pub(crate) struct StepHeader {
 pub(crate) struct DocumentHeader {
     pub(crate) id: String,
     pub(crate) revision: u64,
+}
+
+/// An audit record without its detail.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct AuditHeader {
+    at: Timestamp,
+    actor: String,
+    action: String,
+    object: String,
 }
 
 /// Reads a header.
@@ -88,4 +98,44 @@ pub(crate) fn document_record(id: &str, revision: u64, body: &str) -> Result<Rec
 pub(crate) fn document(whole: &Whole) -> Result<Document, Damage> {
     let DocumentHeader { id, revision } = header("a document", whole.header())?;
     Ok(Document { id, revision, body: text("a document", whole.bulk())?.to_owned() })
+}
+
+/// An audit record.
+pub(crate) fn audit_record(entry: &AuditEntry) -> Result<Record, Error> {
+    let AuditEntry { at, actor, action, object, detail } = entry.clone();
+    let header = encode(&AuditHeader { at, actor, action, object })?;
+    Ok(Record::new(&header, detail.as_ref().map_or("", Json::as_str).as_bytes())?)
+}
+
+/// The audit entry in a record.
+pub(crate) fn audit(whole: &Whole) -> Result<AuditEntry, Damage> {
+    let AuditHeader { at, actor, action, object } = header("an audit record", whole.header())?;
+    let detail = match text("an audit record's detail", whole.bulk())? {
+        "" => None,
+        text => Some(Json::parse(text).map_err(|error| Damage::content("an audit record's detail", error))?),
+    };
+    Ok(AuditEntry { at, actor, action, object, detail })
+}
+
+/// What is remembered of an idempotent emission: 28 bytes, since there is one for each.
+pub(crate) fn remembered_bytes(remembered: &Remembered) -> [u8; 28] {
+    let mut bytes = [0; 28];
+    bytes[..16].copy_from_slice(&remembered.event.to_bytes());
+    bytes[16..24].copy_from_slice(&remembered.until.as_millis().to_be_bytes());
+    bytes[24..].copy_from_slice(&remembered.deliveries.to_be_bytes());
+    bytes
+}
+
+/// Reads [`remembered_bytes`].
+pub(crate) fn remembered(bytes: &[u8]) -> Result<Remembered, Damage> {
+    let parts = bytes.split_first_chunk::<16>().and_then(|(event, rest)| {
+        let (until, rest) = rest.split_first_chunk::<8>()?;
+        Some((event, until, <&[u8; 4]>::try_from(rest).ok()?))
+    });
+    let (event, until, deliveries) = parts.ok_or_else(|| Damage::content("an idempotency key", "it has a wrong length"))?;
+    Ok(Remembered {
+        event: EventId::from_bytes(*event),
+        until: Timestamp::from_millis(i64::from_be_bytes(*until)),
+        deliveries: u32::from_be_bytes(*deliveries),
+    })
 }

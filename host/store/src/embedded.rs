@@ -11,15 +11,15 @@
 mod batch;
 mod committer;
 mod operations;
-mod recover;
-mod shared;
+pub(crate) mod recover;
+pub(crate) mod shared;
 
 pub use shared::Figures;
 
 use crate::directory::Directory;
 use crate::kv::Kv;
 use crate::purge::Marks;
-use crate::{Error, kv};
+use crate::{Error, idempotency, kv, transfer};
 use committer::{Request, WAITING_REQUESTS};
 use serde::{Deserialize, Serialize};
 use shared::Shared;
@@ -110,11 +110,12 @@ impl Options {
 ///
 /// Dropping it without [`close`](crate::Store::close) finishes what was begun as well, and blocks meanwhile.
 pub struct Embedded {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     requests: parking_lot::Mutex<Option<mpsc::Sender<Request>>>,
     committer: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     listings: Semaphore,
-    marks: tokio::sync::Mutex<Marks>,
+    /// Held by whoever must not meet a purge.
+    pub(crate) marks: tokio::sync::Mutex<Marks>,
 }
 
 impl fmt::Debug for Embedded {
@@ -142,8 +143,11 @@ impl Embedded {
 
     fn start(options: &Options, directory: Option<Directory>, kv: Box<dyn Kv>) -> Result<Self, Error> {
         recover::check_schema(&*kv, &options.directory)?;
+        transfer::undo_unfinished(&*kv)?;
+        let last_day = idempotency::last_day(&*kv)?;
         let (queue, damaged) = recover::unfinished(&*kv)?;
         let shared = Arc::new(Shared::new(options, directory, kv, queue));
+        shared.last_idempotency_day.store(last_day.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
         shared.counters.damaged.store(damaged, std::sync::atomic::Ordering::Relaxed);
         let (sender, receiver) = mpsc::channel(WAITING_REQUESTS);
         let committer = {

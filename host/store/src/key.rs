@@ -6,10 +6,12 @@
 //! | `Q` event | how many deliveries the event has; there while at least one of them is not final |
 //! | `S` !event index seq (chunk) | a step of a delivery: its header with the state, then the attempt |
 //! | `M` kind id 0 0 (chunk) | a document |
+//! | `I` day hash | the first answer to an idempotent emission ([`crate::idempotency`]) |
+//! | `A` !time !entry (chunk) | an audit record: its header, then its detail |
 //! | `V` name | what the store remembers about itself |
 //!
-//! `!event` is the event's id with all bits turned, so that a forward scan meets the newest event first. Numbers are
-//! big-endian. The first chunk has no number; the others have two bytes.
+//! `!event` is the event's id with all bits turned, so that a forward scan meets the newest event first; `!time` and
+//! `!entry` likewise. `day` is the day on which the idempotency key expires. Numbers are big-endian. The first chunk has no number; the others have two bytes.
 
 use crate::Kind;
 use postern_core::{DeliveryId, EventId, Timestamp};
@@ -144,6 +146,147 @@ pub(crate) fn documents(kind: Kind) -> KeyRange {
     vec![b'M', kind_byte(kind)]..vec![b'M', kind_byte(kind) + 1]
 }
 
+/// The kind that a document's key names.
+fn kind_of(byte: u8) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind_byte(*kind) == byte)
+}
+
+/// The first answer to an idempotent emission whose key expires on this day.
+pub(crate) fn idempotency(day: u32, hash: &[u8; 32]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(37);
+    key.push(b'I');
+    key.extend_from_slice(&day.to_be_bytes());
+    key.extend_from_slice(hash);
+    key
+}
+
+/// The idempotency keys that expire before this day.
+pub(crate) fn idempotency_before(day: u32) -> KeyRange {
+    let mut end = vec![b'I'];
+    end.extend_from_slice(&day.to_be_bytes());
+    vec![b'I']..end
+}
+
+/// All idempotency keys.
+pub(crate) fn all_idempotency() -> KeyRange {
+    vec![b'I']..vec![b'I' + 1]
+}
+
+/// The day and the hash in an idempotency key.
+pub(crate) fn parse_idempotency(key: &[u8]) -> Option<(u32, [u8; 32])> {
+    let (day, hash) = key.strip_prefix(b"I")?.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*day), hash.try_into().ok()?))
+}
+
+/// Where an audit record stands: by its time, then in the order in which records came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AuditId {
+    pub(crate) at: Timestamp,
+    pub(crate) order: u128,
+}
+
+impl AuditId {
+    /// The bytes sort as the ids do.
+    pub(crate) fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        // The sign bit turned, times before 1970 sort before the others.
+        bytes[..8].copy_from_slice(&(self.at.as_millis() ^ i64::MIN).to_be_bytes());
+        bytes[8..].copy_from_slice(&self.order.to_be_bytes());
+        bytes
+    }
+
+    /// Reads [`to_bytes`](Self::to_bytes).
+    pub(crate) fn from_bytes(bytes: &[u8; 24]) -> Self {
+        let (mut at, mut order) = ([0; 8], [0; 16]);
+        at.copy_from_slice(&bytes[..8]);
+        order.copy_from_slice(&bytes[8..]);
+        Self { at: Timestamp::from_millis(i64::from_be_bytes(at) ^ i64::MIN), order: u128::from_be_bytes(order) }
+    }
+}
+
+/// The first row of an audit record.
+pub(crate) fn audit(id: AuditId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(27);
+    key.push(b'A');
+    key.extend(id.to_bytes().map(|byte| !byte));
+    key
+}
+
+/// All audit records, newest first.
+pub(crate) fn all_audit() -> KeyRange {
+    vec![b'A']..vec![b'A' + 1]
+}
+
+/// The audit records that follow this one, which are older.
+pub(crate) fn audit_behind(id: AuditId) -> KeyRange {
+    let mut start = audit(id);
+    start.extend_from_slice(&[0xff; 4]);
+    start..vec![b'A' + 1]
+}
+
+/// The audit records of before this time.
+pub(crate) fn audit_before(time: Timestamp) -> KeyRange {
+    audit_behind(AuditId { at: time, order: 0 })
+}
+
+/// The id in the key of an audit record, and whether the row is the first of it.
+pub(crate) fn parse_audit(key: &[u8]) -> Option<(AuditId, bool)> {
+    let (id, rest) = key.strip_prefix(b"A")?.split_first_chunk::<24>()?;
+    Some((AuditId::from_bytes(&id.map(|byte| !byte)), rest.is_empty()))
+}
+
+/// How much of a key is the key of its record's first row; none if it is no key of this layout.
+pub(crate) fn first_row(key: &[u8]) -> Option<&[u8]> {
+    let (tag, rest) = key.split_first()?;
+    let length = match tag {
+        b'E' => 17,
+        b'S' => 21,
+        b'A' => 25,
+        b'M' => {
+            kind_of(*rest.first()?)?;
+            // Zero bytes of the id are followed by 255, so the first two in a row end it.
+            key.get(2..)?.windows(2).position(|pair| pair == [0, 0])? + 4
+        }
+        b'Q' => return (key.len() == 17).then_some(key),
+        b'I' => return (key.len() == 37).then_some(key),
+        b'V' => return Some(key),
+        _ => return None,
+    };
+    let first = key.get(..length)?;
+    matches!(key.len() - length, 0 | 2).then_some(first)
+}
+
+/// The number of a row of the record that begins at `first`.
+pub(crate) fn chunk_number(first: &[u8], key: &[u8]) -> Option<u16> {
+    match key.strip_prefix(first)? {
+        [] => Some(0),
+        [high, low] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    }
+}
+
+/// A key as people read it.
+pub(crate) fn hex(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every key.
+pub(crate) fn all() -> KeyRange {
+    Vec::new()..vec![0xff; 64]
+}
+
+/// A key behind every row of the record that begins at `first`, and before any other record.
+pub(crate) fn behind_record(first: &[u8]) -> Vec<u8> {
+    let mut key = first.to_vec();
+    key.extend_from_slice(&[0xff; 4]);
+    key
+}
+
+/// The kind in the key of a document.
+pub(crate) fn document_kind(key: &[u8]) -> Option<Kind> {
+    key.strip_prefix(b"M")?.first().copied().and_then(kind_of)
+}
+
 /// What the store remembers about itself.
 pub(crate) fn note(name: &str) -> Vec<u8> {
     let mut key = vec![b'V'];
@@ -225,6 +368,36 @@ mod tests {
                 assert_eq!(document_rows(Kind::Token, id).contains(&chunk(&document(Kind::Token, other), 9)), id == other);
             }
         }
+    }
+
+    #[test]
+    fn every_row_leads_to_its_first() {
+        let id = EventId::generate();
+        let audit_id = AuditId { at: Timestamp::from_millis(5), order: 7 };
+        let firsts = [event(id), step(DeliveryId { event: id, index: 0 }, 0), audit(audit_id), document(Kind::Token, "a\0b")];
+        for first in firsts {
+            for number in [0, 1, 256, u16::MAX] {
+                let row = chunk(&first, number);
+                assert_eq!(first_row(&row), Some(&first[..]), "{row:?}");
+                assert_eq!(chunk_number(&first, &row), Some(number));
+            }
+            assert_eq!(first_row(&[&first[..], &[1]].concat()), None);
+        }
+        for bad in [&b""[..], b"X", b"E", b"Q1", b"I", b"M\x09a\0\0", b"M\x01a"] {
+            assert_eq!(first_row(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn audit_records_lie_newest_first() {
+        let id = |at, order| AuditId { at: Timestamp::from_millis(at), order };
+        let ids = [id(9, 1), id(5, 2), id(5, 1), id(-3, 8), id(i64::MIN, 0)];
+        assert!(ids.map(audit).is_sorted());
+        assert!(ids.iter().all(|id| parse_audit(&audit(*id)) == Some((*id, true))));
+        assert!(ids.iter().all(|id| AuditId::from_bytes(&id.to_bytes()) == *id));
+        let before = audit_before(Timestamp::from_millis(5));
+        assert_eq!(ids.map(|id| before.contains(&audit(id))), [false, false, false, true, true]);
+        assert!(!audit_behind(ids[1]).contains(&chunk(&audit(ids[1]), 3)) && audit_behind(ids[1]).contains(&audit(ids[2])));
     }
 
     #[test]

@@ -15,6 +15,10 @@
 //! |---|---|
 //! | `embedded` | [`Embedded`]: the committer, its decisions, the opening, the operations |
 //! | `due` | the queue in memory: what is due when, who holds it |
+//! | `idempotency` | emissions that come twice |
+//! | `audit` | who changed what |
+//! | `stats` | counts for an overview |
+//! | [`transfer`], [`check`](mod@check) | moving a store as JSON lines; verifying one |
 //! | `cache` | newly accepted events, until they are claimed |
 //! | `read`, `list`, `cursor` | single reads, listings, where a page ended |
 //! | `purge` | what may go |
@@ -23,37 +27,52 @@
 //! | `directory`, `disk` | the data directory's lock and engine; files that survive a loss of power |
 //! | [`vault`] | the encryption of secrets |
 
+mod audit;
 mod cache;
+pub mod check;
 mod codec;
 mod cursor;
 mod directory;
 mod disk;
 mod due;
 mod embedded;
+mod idempotency;
 mod key;
 mod kv;
 mod list;
 mod purge;
 mod read;
 mod record;
+mod stats;
+pub mod transfer;
 pub mod vault;
 
+pub use audit::{AuditEntry, LONGEST as LONGEST_AUDIT_ENTRY};
 pub use embedded::{Embedded, Engine, Figures, Options, UnknownEngine};
+pub use idempotency::{Idempotency, Ingested, LONGEST as LONGEST_IDEMPOTENCY};
+pub use stats::{Counts, Stats};
 
 use async_trait::async_trait;
 use postern_core::delivery::{Delivery, Route, State, Status, Step};
 use postern_core::{DeliveryId, Event, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The longest id of a document, in bytes.
+const LONGEST_ID: usize = 512;
 
 /// What the embedded and the server-based stores promise.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes an event and its deliveries durable, all or nothing. Delivery `n` takes `routes[n]`.
+    /// Makes an event and its deliveries durable, all or nothing. Delivery `n` takes `routes[n]`. If an event with the
+    /// same idempotency key was ingested before and is not forgotten yet, nothing is stored, and the first one's answer
+    /// is given once more, as soon as that one is durable.
     ///
     /// # Errors
-    /// [`Error::Full`] when the disk is; the event is then not stored. [`Error::TooLarge`] for more than 65,535 routes.
-    async fn ingest(&self, event: NewEvent) -> Result<(), Error>;
+    /// [`Error::Full`] when the disk is; neither the event nor its key is then stored. [`Error::TooLarge`] for more than
+    /// 65,535 routes, or a key that is to be known for more than [`LONGEST_IDEMPOTENCY`].
+    async fn ingest(&self, event: NewEvent) -> Result<Ingested, Error>;
 
     /// Takes up to `max` deliveries that are due at `now`, oldest due first. Nobody else gets them until they are
     /// finished or released, or this process is gone.
@@ -94,10 +113,24 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes events that were accepted before `retention` says, with all that belongs to them, unless one of their
     /// deliveries is not final. Removes at most about `budget` records; [`Purged::more`] says whether some are left.
+    /// Idempotency keys that expired before both times go as well; [`purge_expired`](Self::purge_expired) removes them
+    /// when they are due.
     ///
     /// # Errors
     /// [`Error::Full`] when too little space is left even to remove something.
     async fn purge(&self, retention: Retention, budget: usize) -> Result<Purged, Error>;
+
+    /// Removes what has an age of its own: idempotency keys, at the latest one day after they expired, and audit
+    /// records. Removes at most about `budget` records, oldest first.
+    ///
+    /// # Errors
+    /// As [`purge`](Self::purge).
+    async fn purge_expired(&self, expiry: Expiry, budget: usize) -> Result<PurgedExpired, Error>;
+
+    /// Counts the deliveries of the events that were accepted at `since` or later, by status, event type and provider.
+    /// The cost grows with them: a row read for each event and for each step of a delivery. It ends at 1,000,000 events
+    /// and deliveries together, the newest: [`Stats::cut_at`] says if so. Ask for hours, not for years.
+    async fn stats(&self, since: Timestamp) -> Result<Stats, Error>;
 
     /// Every object of a kind, by id.
     async fn documents(&self, kind: Kind) -> Result<Vec<Document>, Error>;
@@ -109,7 +142,27 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Conflict`] when an object is not as the change expects; nothing is changed then.
-    async fn apply(&self, changes: Vec<Change>) -> Result<Vec<u64>, Error>;
+    async fn apply(&self, changes: Vec<Change>) -> Result<Vec<u64>, Error> {
+        self.apply_audited(changes, Vec::new()).await
+    }
+
+    /// As [`apply`](Self::apply), and records who did it in the same transaction: changes and records are stored, or
+    /// neither.
+    ///
+    /// # Errors
+    /// Those of `apply`, and [`Error::TooLarge`] for a record of more than [`LONGEST_AUDIT_ENTRY`].
+    async fn apply_audited(&self, changes: Vec<Change>, entries: Vec<AuditEntry>) -> Result<Vec<u64>, Error>;
+
+    /// Records what was done without a change of an object.
+    ///
+    /// # Errors
+    /// As [`apply_audited`](Self::apply_audited).
+    async fn audit_append(&self, entry: AuditEntry) -> Result<(), Error> {
+        self.apply_audited(Vec::new(), vec![entry]).await.map(drop)
+    }
+
+    /// What was done, newest first: by [`AuditEntry::at`], then in the order in which it was recorded.
+    async fn list_audit(&self, page: PageRequest) -> Result<Page<AuditEntry>, Error>;
 
     /// Waits until the store can no longer be trusted, because a write to the disk failed, and says why. The process
     /// should then end: after a failed fsync nobody knows what is on the disk.
@@ -126,6 +179,8 @@ pub struct NewEvent {
     pub event: Arc<Event>,
     /// One for each delivery; may be empty.
     pub routes: Vec<Route>,
+    /// Makes a repetition known; none: each is an event of its own.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Identifies a claim. Never used twice.
@@ -226,8 +281,29 @@ pub struct Purged {
     pub more: bool,
 }
 
+/// What has come to its age.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    /// Idempotency keys that expired before this moment may go: the present.
+    pub now: Timestamp,
+    /// Audit records of before this go.
+    pub audit_before: Timestamp,
+}
+
+/// What [`Store::purge_expired`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PurgedExpired {
+    /// How many idempotency keys are gone.
+    pub idempotency_keys: usize,
+    /// How many audit records are gone.
+    pub audit_entries: usize,
+    /// Whether the budget ended before the work.
+    pub more: bool,
+}
+
 /// The kinds of objects that administrators define.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "named as in the vocabulary")]
 pub enum Kind {
     EventType,
@@ -237,6 +313,12 @@ pub enum Kind {
     Token,
     /// What the host itself remembers.
     Setting,
+}
+
+impl Kind {
+    /// Each of them.
+    pub const ALL: [Self; 6] =
+        [Self::EventType, Self::Subscription, Self::Connection, Self::Provider, Self::Token, Self::Setting];
 }
 
 /// An object that an administrator defined.

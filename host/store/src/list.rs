@@ -73,7 +73,8 @@ impl<T> Scan<T> {
     }
 }
 
-fn report(id: EventId, damage: &Damage) {
+/// Says that something was left out.
+pub(crate) fn report(id: EventId, damage: &Damage) {
     tracing::error!(event = %id, %damage, "a damaged record was left out of a listing");
 }
 

@@ -7,7 +7,7 @@ use crate::codec::{self, EventHeader, StepHeader};
 use crate::key::{self, KeyRange, ends};
 use crate::kv::{Direction, Kv, KvError};
 use crate::record::{self, Damage, Head, ReadError};
-use postern_core::delivery::{Route, State, Step};
+use postern_core::delivery::{Route, State, Status, Step};
 use postern_core::{Delivery, DeliveryId, Event, EventId};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -175,6 +175,13 @@ fn step_heads(kv: &dyn Kv, range: KeyRange, visit: &mut dyn FnMut(DeliveryId, u1
     }
 }
 
+/// Which steps an event has: delivery and number.
+pub(crate) fn step_ids(kv: &dyn Kv, id: EventId) -> Result<Vec<(DeliveryId, u16)>, KvError> {
+    let mut ids = Vec::new();
+    step_heads(kv, key::steps(id, id), &mut |delivery, sequence, _| ids.push((delivery, sequence)))?;
+    Ok(ids)
+}
+
 /// The keys of all steps of an event.
 pub(crate) fn step_keys(kv: &dyn Kv, id: EventId) -> Result<Vec<Vec<u8>>, KvError> {
     let mut keys = Vec::new();
@@ -204,6 +211,15 @@ pub(crate) fn delivery(id: DeliveryId, header: &EventHeader, last: &LastSteps) -
         created_at,
         updated_at,
     }))
+}
+
+/// The status of a delivery of an event.
+pub(crate) fn status(id: DeliveryId, last: &LastSteps) -> Result<Status, Damage> {
+    match last.get(&id) {
+        None => Ok(Status::Pending),
+        Some((_, Ok(step))) => Ok(step.state.status()),
+        Some((_, Err(damage))) => Err(damage.clone()),
+    }
 }
 
 /// All deliveries of an event.

@@ -52,8 +52,7 @@ impl Damage {
     }
 
     fn row(key: &[u8], what: &str) -> Self {
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("the value under key {hex} {what}"))
+        Self(format!("the value under key {} {what}", key::hex(key)))
     }
 }
 

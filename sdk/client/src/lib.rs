@@ -184,9 +184,10 @@ impl Client {
             parts.extend(cursor.as_ref().map(|cursor| format!("cursor={}", encode(cursor))));
             let separator = if parts.is_empty() { "" } else { "?" };
             let mut page = self.get(&format!("{path}{separator}{}", parts.join("&"))).await?;
-            if let Value::Array(mut found) = page["items"].take() {
-                items.append(&mut found);
-            }
+            let Some(Value::Array(mut found)) = page.get_mut("items").map(Value::take) else {
+                return Err(Error::Foreign { server: self.server.clone(), status: 200 });
+            };
+            items.append(&mut found);
             cursor = page["nextCursor"].as_str().map(str::to_owned);
             if cursor.is_none() || items.len() >= most {
                 items.truncate(most);

@@ -4,9 +4,10 @@ use super::{page, parse};
 use crate::App;
 use crate::access::{Read, Tenancy};
 use crate::body::{Paging, Params};
+use crate::path::Path;
 use crate::problem::Problem;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use postern_core::delivery::Status;
 use postern_core::{Delivery, DeliveryId, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
 use postern_store::DeliveryFilter;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Listing {
     tenant: Option<TenantId>,
     subscription: Option<SubscriptionId>,

@@ -3,13 +3,16 @@
 use super::{deliveries, page, parse};
 use crate::App;
 use crate::access::{Emit, Read, Tenancy};
-use crate::body::{Body, Paging, Params};
+use crate::body::{Body, LARGEST, Paging, Params, too_large};
+use crate::cloud_events::{self, CloudEvent, Mode};
+use crate::path::Path;
 use crate::problem::Problem;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use postern_core::{Delivery, Event, EventTypeId, HookId, Json as Text, PluginId, TenantId, Timestamp};
-use postern_delivery::{Emission, Emitted};
+use postern_delivery::{Emission, EmissionKey, Emitted};
 use postern_store::EventFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,12 +41,11 @@ async fn emit_all(app: &App, access: &Emit, emissions: Vec<Emission>) -> Result<
     Ok(app.catalog.emit(emissions).await?.into_iter().map(answer).collect())
 }
 
-fn no_idempotency_key(given: bool) -> Result<(), Problem> {
-    if given {
-        let detail = "idempotency keys are not supported by this version; nothing was emitted";
-        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "idempotency-unsupported", detail));
-    }
-    Ok(())
+/// The `Idempotency-Key` of a request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<EmissionKey>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "bad-header", "Idempotency-Key is no text"))?;
+    Ok(Some(EmissionKey::Idempotency(text.to_owned())))
 }
 
 pub(super) async fn emit_hook(
@@ -54,13 +56,18 @@ pub(super) async fn emit_hook(
     Body(payload): Body<Text>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (plugin, hook) = (parse::<PluginId>(&plugin)?, parse::<HookId>(&hook)?);
-    no_idempotency_key(headers.contains_key("idempotency-key"))?;
     let tenant = match headers.get("postern-tenant") {
         None => None,
         Some(value) => Some(parse(value.to_str().unwrap_or_default())?),
     };
     let tenant = access.tenant(tenant)?.unwrap_or_default();
-    let emission = Emission { event_type: EventTypeId::new(&plugin, &hook), payload, timestamp: None, tenant };
+    let emission = Emission {
+        event_type: EventTypeId::new(&plugin, &hook),
+        payload,
+        timestamp: None,
+        tenant,
+        key: idempotency_key(&headers)?,
+    };
     Ok((StatusCode::ACCEPTED, Json(emit_all(&app, &access, vec![emission]).await?.remove(0))))
 }
 
@@ -81,29 +88,72 @@ pub(super) struct EmissionInput {
 pub(super) async fn emit(
     access: Emit,
     State(app): State<App>,
-    Body(body): Body<Value>,
+    headers: HeaderMap,
+    request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let (inputs, many) = match body {
-        Value::Array(inputs) => (inputs, true),
-        one => (vec![one], false),
+    let (emissions, many) = match cloud_events::mode(&headers) {
+        Some(mode) => {
+            let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| too_large(&rejection, LARGEST))?;
+            let events = cloud_events::read(mode, &headers, &bytes)?;
+            (
+                events.into_iter().map(|event| from_cloud_event(&access, event)).collect::<Result<Vec<_>, _>>()?,
+                mode == Mode::Batched,
+            )
+        }
+        None => {
+            let Body(body) = Body::<Value>::from_request(request, &()).await?;
+            own_form(&access, &headers, body)?
+        }
     };
-    if inputs.is_empty() || inputs.len() > MOST {
+    if emissions.is_empty() || emissions.len() > MOST {
         return Err(Problem::invalid(format!("1 to {MOST} emissions are taken at once")));
-    }
-    let mut emissions = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let input: EmissionInput = crate::body::parse(input.to_string().as_bytes())?;
-        no_idempotency_key(input.idempotency_key.is_some())?;
-        let tenant = access.tenant(input.tenant)?.unwrap_or_default();
-        emissions.push(Emission { event_type: input.event_type, payload: input.payload, timestamp: input.timestamp, tenant });
     }
     let mut answers = emit_all(&app, &access, emissions).await?;
     let answer = if many { Value::Array(answers) } else { answers.remove(0) };
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
+fn from_cloud_event(access: &Emit, event: CloudEvent) -> Result<Emission, Problem> {
+    let (source, id) = event.identity;
+    Ok(Emission {
+        event_type: event.event_type,
+        payload: event.payload,
+        timestamp: event.timestamp,
+        tenant: access.tenant(event.tenant)?.unwrap_or_default(),
+        key: Some(EmissionKey::CloudEvent { source, id }),
+    })
+}
+
+/// Postern's own form: one emission, or a list of them.
+fn own_form(access: &Emit, headers: &HeaderMap, body: Value) -> Result<(Vec<Emission>, bool), Problem> {
+    let (inputs, many) = match body {
+        Value::Array(inputs) => (inputs, true),
+        one => (vec![one], false),
+    };
+    let header = idempotency_key(headers)?;
+    if many && header.is_some() {
+        return Err(Problem::invalid("an Idempotency-Key header is for one emission; give each of several its `idempotencyKey`"));
+    }
+    let emission = |(index, input): (usize, Value)| {
+        let input: EmissionInput = postern_events::read_form(input).map_err(|(mut violation, _)| {
+            if many {
+                violation.path = format!("/{index}{}", violation.path);
+            }
+            Problem::invalid("the body does not have the form that is needed; nothing was emitted").at(vec![violation])
+        })?;
+        Ok(Emission {
+            event_type: input.event_type,
+            payload: input.payload,
+            timestamp: input.timestamp,
+            tenant: access.tenant(input.tenant)?.unwrap_or_default(),
+            key: input.idempotency_key.map(EmissionKey::Idempotency).or_else(|| header.clone()),
+        })
+    };
+    Ok((inputs.into_iter().enumerate().map(emission).collect::<Result<_, Problem>>()?, many))
+}
+
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Listing {
     event_type: Option<EventTypeId>,
     tenant: Option<TenantId>,

@@ -3,10 +3,11 @@
 use super::{page, parse};
 use crate::App;
 use crate::access::{Admin, Read, Tenancy};
-use crate::body::{Body, Params};
+use crate::body::{Body, Paging, Params, part};
+use crate::path::Path;
 use crate::problem::Problem;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use postern_core::{EventType, EventTypeId, PluginId};
 use postern_delivery::catalog::EventTypeInput;
@@ -29,21 +30,27 @@ pub(super) async fn register(
 pub(super) struct Listing {
     plugin: Option<PluginId>,
     group_by: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
 }
 
 pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
     let mut all = app.catalog.event_types();
     all.retain(|event_type| listing.plugin.as_ref().is_none_or(|plugin| event_type.definition.plugin == *plugin));
+    let paging = Paging { limit: listing.limit, cursor: listing.cursor };
     match listing.group_by.as_deref() {
-        None => Ok(page(all.iter().map(|event_type| json!(event_type.definition)).collect(), None)),
+        None => {
+            let (found, next) = part(all, |event_type| event_type.definition.id.to_string(), &paging)?;
+            Ok(page(found.iter().map(|event_type| json!(event_type.definition)).collect(), next))
+        }
         Some("category") => {
             let mut groups: std::collections::BTreeMap<&str, Vec<&EventType>> = std::collections::BTreeMap::new();
             for event_type in &all {
                 groups.entry(&event_type.definition.category).or_default().push(&event_type.definition);
             }
-            let groups =
-                groups.into_iter().map(|(category, event_types)| json!({ "category": category, "eventTypes": event_types }));
-            Ok(page(groups.collect(), None))
+            let (groups, next) = part(groups.into_iter().collect(), |(category, _)| (*category).to_owned(), &paging)?;
+            let view = |(category, event_types)| json!({ "category": category, "eventTypes": event_types });
+            Ok(page(groups.into_iter().map(view).collect(), next))
         }
         Some(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-query", "groupBy can only be `category`")),
     }

@@ -6,6 +6,7 @@ mod emissions;
 mod event_types;
 mod probes;
 mod providers;
+mod stats;
 mod subscriptions;
 mod tokens;
 
@@ -42,6 +43,7 @@ pub fn router(app: App) -> Router {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/attempts/{number}", get(deliveries::attempt))
+        .route("/stats", get(stats::show))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}", axum::routing::delete(tokens::revoke));
     Router::new()

@@ -3,11 +3,12 @@
 use super::{page, parse};
 use crate::App;
 use crate::access::{Admin, Read, Tenancy};
-use crate::body::{Body, Params, too_large};
+use crate::body::{Body, Paging, Params, part, too_large};
+use crate::path::Path;
 use crate::problem::Problem;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::StatusCode;
 use postern_core::grant::Grant;
 use postern_core::{ConnectionId, PluginId, ProviderId};
@@ -39,8 +40,9 @@ fn view(provider: &Provider) -> Value {
     view
 }
 
-pub(super) async fn list(_: Read, State(app): State<App>) -> Json<Value> {
-    page(app.catalog.providers().iter().map(|provider| view(provider)).collect(), None)
+pub(super) async fn list(_: Read, State(app): State<App>, Params(paging): Params<Paging>) -> Result<Json<Value>, Problem> {
+    let (found, next) = part(app.catalog.providers(), |provider| provider.manifest.id.to_string(), &paging)?;
+    Ok(page(found.iter().map(|provider| view(provider)).collect(), next))
 }
 
 pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {

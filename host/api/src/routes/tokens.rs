@@ -3,11 +3,12 @@
 use super::page;
 use crate::App;
 use crate::access::{Admin, Tenancy};
-use crate::body::Body;
+use crate::body::{Body, Paging, Params, part};
+use crate::path::Path;
 use crate::problem::Problem;
 use crate::token::Scope;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use postern_core::{TenantId, Timestamp};
 use serde::Deserialize;
@@ -37,9 +38,10 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-pub(super) async fn list(access: Admin, State(app): State<App>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(access: Admin, State(app): State<App>, Params(paging): Params<Paging>) -> Result<Json<Value>, Problem> {
     access.everything()?;
-    Ok(page(app.tokens.list().iter().map(|token| json!(**token)).collect(), None))
+    let (found, next) = part(app.tokens.list(), |token| token.id.clone(), &paging)?;
+    Ok(page(found.iter().map(|token| json!(**token)).collect(), next))
 }
 
 pub(super) async fn revoke(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {

@@ -56,6 +56,10 @@ impl Source {
 pub(crate) async fn run(serve: Serve) -> Result<()> {
     let config = serve.source.load()?;
     log_to_stderr(&config)?;
+    if let Some(path) = &serve.ready_file {
+        // One of an earlier run would name an address that nobody serves.
+        std::fs::remove_file(path).ok();
+    }
     // Handlers first: a signal during a long start must end it too.
     let mut stop = Stop::new()?;
     let host = tokio::select! {

@@ -91,8 +91,8 @@ impl Catalog {
         };
         let mut merged = serde_json::to_value(input).map_err(|error| Error::Internal(error.to_string()))?;
         merge(&mut merged, patch);
-        let input: ConnectionInput = serde_json::from_value(merged)
-            .map_err(|error| Error::invalid(format!("the connection is not changed: {error}"), Vec::new()))?;
+        let input: ConnectionInput = postern_events::read_form(merged)
+            .map_err(|(violation, _)| Error::invalid("the connection is not changed", vec![violation]))?;
         let mut fixed = Vec::new();
         if input.tenant.as_ref() != Some(&connection.tenant) {
             fixed.push(Violation::new("/tenant", "a connection stays in its tenant"));

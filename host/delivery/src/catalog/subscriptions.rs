@@ -132,8 +132,8 @@ impl Catalog {
         };
         let mut merged = serde_json::to_value(input).map_err(|error| Error::Internal(error.to_string()))?;
         merge(&mut merged, patch);
-        let input: SubscriptionInput = serde_json::from_value(merged)
-            .map_err(|error| Error::invalid(format!("the subscription is not changed: {error}"), Vec::new()))?;
+        let input: SubscriptionInput = postern_events::read_form(merged)
+            .map_err(|(violation, _)| Error::invalid("the subscription is not changed", vec![violation]))?;
         if input.tenant.as_ref() != Some(&subscription.tenant) {
             return Err(Error::invalid(
                 "the subscription is not changed",

@@ -2,7 +2,7 @@
 
 use super::{Delivery, Failure, OptionItem, OptionsRequest, Receipt, Settings, SettingsKind};
 use crate::Component;
-use crate::call::{CallError, Report, State};
+use crate::call::{CallError, NotInstantiated, Report, State};
 use bindings::exports::postern::provider::provider as guest;
 use bindings::postern::provider::{http, log, secrets, types};
 use postern_core::delivery::{Level, Retry};
@@ -153,7 +153,7 @@ macro_rules! call {
         $component
             .run($call, move |store, pre| {
                 Box::pin(async move {
-                    let instance = pre.instantiate_async(&mut *store).await?;
+                    let instance = pre.instantiate_async(&mut *store).await.map_err(|error| error.context(NotInstantiated))?;
                     instance.postern_provider_provider().$export(&mut *store $(, $argument)*).await
                 })
             })
@@ -171,17 +171,17 @@ impl Component {
     pub async fn deliver(&self, call: Arc<egress::Call>, delivery: Delivery) -> Report<Result<Receipt, Failure>> {
         let deadline = u32::try_from(self.runtime.limits.call_milliseconds).unwrap_or(u32::MAX);
         let delivery = into_guest(delivery, deadline);
-        call!(self, Some(call), call_deliver, &delivery).map(receipt)
+        call!(self, Some(call.clone()), call_deliver, &delivery).map(|answer| receipt(&call, answer))
     }
 
     /// Looks for the effect of an earlier attempt.
     pub async fn reconcile(&self, call: Arc<egress::Call>, delivery: Delivery) -> Report<Result<Option<Receipt>, Failure>> {
         let deadline = u32::try_from(self.runtime.limits.call_milliseconds).unwrap_or(u32::MAX);
         let delivery = into_guest(delivery, deadline);
-        call!(self, Some(call), call_reconcile, &delivery).map(|answer| match answer {
+        call!(self, Some(call.clone()), call_reconcile, &delivery).map(|answer| match answer {
             Ok(None) => Ok(Ok(None)),
-            Ok(Some(found)) => receipt(Ok(found)).map(|result| result.map(Some)),
-            Err(failure) => receipt(Err(failure)).map(|result| result.map(|_| None)),
+            Ok(Some(found)) => receipt(&call, Ok(found)).map(|result| result.map(Some)),
+            Err(failure) => receipt(&call, Err(failure)).map(|result| result.map(|_| None)),
         })
     }
 
@@ -193,8 +193,8 @@ impl Component {
         now: String,
     ) -> Report<Result<String, String>> {
         let settings = into_settings(settings, now);
-        call!(self, Some(call), call_test_connection, &settings)
-            .map(|answer| Ok(answer.map(|text| shorten(&text)).map_err(|text| shorten(&text))))
+        let tell = |text: String| shorten(&call.redact(&text));
+        call!(self, Some(call.clone()), call_test_connection, &settings).map(|answer| Ok(answer.map(tell).map_err(tell)))
     }
 
     /// The entries of a drop-down.
@@ -206,15 +206,20 @@ impl Component {
     ) -> Report<Result<Vec<OptionItem>, String>> {
         let request =
             types::OptionsRequest { name: request.name, settings: into_settings(request.settings, now), query: request.query };
-        call!(self, Some(call), call_list_options, &request).map(|answer| match answer {
+        let tell = |text: String| call.redact(&text);
+        call!(self, Some(call.clone()), call_list_options, &request).map(|answer| match answer {
             Ok(items) if items.len() > MOST_OPTIONS => {
                 Err(format!("{} options; at most {MOST_OPTIONS} are allowed", items.len()))
             }
             Ok(items) => Ok(Ok(items
                 .into_iter()
-                .map(|item| OptionItem { value: item.value, label: item.label, description: item.description })
+                .map(|item| OptionItem {
+                    value: tell(item.value),
+                    label: tell(item.label),
+                    description: item.description.map(tell),
+                })
                 .collect())),
-            Err(message) => Ok(Err(shorten(&message))),
+            Err(message) => Ok(Err(shorten(&tell(message)))),
         })
     }
 
@@ -240,14 +245,15 @@ fn shorten(text: &str) -> String {
     crate::log::cut(text, LONGEST_MESSAGE).to_owned()
 }
 
-fn receipt(answer: Result<types::Receipt, types::Failure>) -> Result<Result<Receipt, Failure>, String> {
+/// A provider with a grant to read secrets must not be able to put them on record.
+fn receipt(call: &egress::Call, answer: Result<types::Receipt, types::Failure>) -> Result<Result<Receipt, Failure>, String> {
     match answer {
         Ok(types::Receipt { external_id: Some(id) }) if id.len() > LONGEST_EXTERNAL_ID => {
             Err(format!("the external id has {} bytes; at most {LONGEST_EXTERNAL_ID} are allowed", id.len()))
         }
-        Ok(receipt) => Ok(Ok(Receipt { external_id: receipt.external_id })),
+        Ok(receipt) => Ok(Ok(Receipt { external_id: receipt.external_id.map(|id| call.redact(&id)) })),
         Err(failure) => Ok(Err(Failure {
-            message: shorten(&failure.message),
+            message: shorten(&call.redact(&failure.message)),
             retry: match failure.retry {
                 types::Retry::Backoff => Retry::Backoff,
                 types::Retry::After(milliseconds) => Retry::After { milliseconds: milliseconds.into() },

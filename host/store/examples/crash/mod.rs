@@ -30,7 +30,7 @@ pub(crate) fn event_for(id: EventId, bytes: usize) -> NewEvent {
     let routes = (0..1 + bits % 8)
         .map(|index| Route { subscription: SubscriptionId::from_bytes((bits ^ index).to_be_bytes()), provider: provider.clone() })
         .collect();
-    NewEvent { event: Arc::new(event), routes }
+    NewEvent { event: Arc::new(event), routes, idempotency: None }
 }
 
 /// The options of a store under test, from its engine's name and directory.

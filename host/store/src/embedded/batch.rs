@@ -3,19 +3,18 @@
 
 use super::committer::{NewStep, Reply, Request};
 use super::shared::Shared;
+use crate::audit::NewEntry;
 use crate::cache::Routed;
 use crate::directory::free_bytes;
+use crate::idempotency::{self, Remembered};
 use crate::key;
 use crate::kv::{Kv, Op};
 use crate::record::{self, Head, Record};
-use crate::{Change, Error, Expect, Kind, NewEvent, codec};
+use crate::{Change, Error, Expect, Ingested, Kind, LONGEST_ID, NewEvent, codec};
 use postern_core::delivery::State;
 use postern_core::{DeliveryId, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
-
-/// The longest id of a document, in bytes.
-const LONGEST_ID: usize = 512;
 
 /// What the removal of a key writes, in bytes, before the engine's amplification: it rewrites a part of a page.
 const PURGED_KEY: usize = 256;
@@ -25,10 +24,27 @@ type Stored = Option<(u64, usize)>;
 
 /// What is done once the commit is durable.
 enum Done {
-    Ingested { new: NewEvent, reply: Reply<()> },
-    Finished { again: Vec<Again>, finals: usize, reply: Reply<()> },
-    Applied { revisions: Vec<u64>, reply: Reply<Vec<u64>> },
-    Purged { reply: Reply<()> },
+    Ingested {
+        new: NewEvent,
+        reply: Reply<Ingested>,
+    },
+    /// Nothing new; but the first emission may be in this very commit.
+    Repeated {
+        answer: Ingested,
+        reply: Reply<Ingested>,
+    },
+    Finished {
+        again: Vec<Again>,
+        finals: usize,
+        reply: Reply<()>,
+    },
+    Applied {
+        revisions: Vec<u64>,
+        reply: Reply<Vec<u64>>,
+    },
+    Purged {
+        reply: Reply<()>,
+    },
 }
 
 /// A delivery that becomes due again.
@@ -44,6 +60,7 @@ pub(crate) struct Batch<'a> {
     ops: Vec<Op>,
     bytes: usize,
     documents: HashMap<(Kind, String), Stored>,
+    remembered: HashMap<[u8; 32], Remembered>,
     done: Vec<Done>,
     purges: bool,
     free: Option<u64>,
@@ -51,7 +68,16 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Self {
-        Self { shared, ops: Vec::new(), bytes: 0, documents: HashMap::new(), done: Vec::new(), purges: false, free: None }
+        Self {
+            shared,
+            ops: Vec::new(),
+            bytes: 0,
+            documents: HashMap::new(),
+            remembered: HashMap::new(),
+            done: Vec::new(),
+            purges: false,
+            free: None,
+        }
     }
 
     /// How many keys it changes.
@@ -70,14 +96,15 @@ impl<'a> Batch<'a> {
     pub(crate) fn add(&mut self, request: Request) {
         match request {
             Request::Ingest { new, record, reply } => match self.ingest(&new, &record) {
-                Ok(()) => self.done.push(Done::Ingested { new, reply }),
+                Ok(None) => self.done.push(Done::Ingested { new, reply }),
+                Ok(Some(answer)) => self.done.push(Done::Repeated { answer, reply }),
                 Err(error) => drop(reply.send(Err(error))),
             },
             Request::Finish { steps, reply } => match self.finish(&steps) {
                 Ok((again, finals)) => self.done.push(Done::Finished { again, finals, reply }),
                 Err(error) => drop(reply.send(Err(error))),
             },
-            Request::Apply { changes, reply } => match self.apply(&changes) {
+            Request::Apply { changes, entries, reply } => match self.apply(&changes, &entries) {
                 Ok(revisions) => self.done.push(Done::Applied { revisions, reply }),
                 Err(error) => drop(reply.send(Err(error))),
             },
@@ -113,17 +140,38 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn ingest(&mut self, new: &NewEvent, record: &Record) -> Result<(), Error> {
+    /// Answers with what was answered before, if this is a repetition.
+    fn ingest(&mut self, new: &NewEvent, record: &Record) -> Result<Option<Ingested>, Error> {
         let deliveries = u32::try_from(new.routes.len()).unwrap_or(u32::MAX);
-        self.need_space(record.rows() * record::CHUNK, self.shared.reserve)?;
         let id = new.event.id;
+        let mut remember = Vec::new();
+        if let Some(asked) = &new.idempotency {
+            if let Some(answer) = self.remembered.get(&asked.key).and_then(|known| known.answer(asked.now)) {
+                return Ok(Some(answer));
+            }
+            let last_day = self.shared.last_idempotency_day.load(Ordering::Relaxed);
+            let (found, stale) = self.shared.read(|kv| idempotency::look_up(kv, asked, last_day))?;
+            if let Some(answer) = found.and_then(|known| known.answer(asked.now)) {
+                return Ok(Some(answer));
+            }
+            remember.extend(stale.into_iter().map(Op::Delete));
+            if asked.until > asked.now {
+                remember.push(Remembered { event: id, until: asked.until, deliveries }.op(&asked.key));
+            }
+        }
+        self.need_space(record.rows() * record::CHUNK, self.shared.reserve)?;
+        if let Some(asked) = new.idempotency.filter(|asked| asked.until > asked.now) {
+            self.remembered.insert(asked.key, Remembered { event: id, until: asked.until, deliveries });
+            self.shared.last_idempotency_day.fetch_max(idempotency::day(asked.until), Ordering::Relaxed);
+        }
+        self.push(remember);
         self.push(record.ops(&key::event(id)));
         if deliveries > 0 {
             let key = key::unfinished(id);
             let value = record::seal(&key, &deliveries.to_be_bytes());
             self.push([Op::Put(key, value)]);
         }
-        Ok(())
+        Ok(None)
     }
 
     fn finish(&mut self, steps: &[NewStep]) -> Result<(Vec<Again>, usize), Error> {
@@ -159,7 +207,7 @@ impl<'a> Batch<'a> {
         Ok((again, finals))
     }
 
-    fn apply(&mut self, changes: &[Change]) -> Result<Vec<u64>, Error> {
+    fn apply(&mut self, changes: &[Change], entries: &[NewEntry]) -> Result<Vec<u64>, Error> {
         let mut tentative: HashMap<(Kind, String), Stored> = HashMap::new();
         let mut ops = Vec::new();
         let mut revisions = Vec::with_capacity(changes.len());
@@ -190,9 +238,14 @@ impl<'a> Batch<'a> {
             tentative.insert(name, now);
         }
         let bytes: usize = ops.iter().filter(|op| matches!(op, Op::Put(..))).map(Op::bytes).sum();
-        if bytes > 0 {
-            self.need_space(bytes, self.shared.reserve)?;
+        let entries: Vec<Op> = entries.iter().flat_map(|entry| entry.record.ops(&entry.first)).collect();
+        let entry_bytes: usize = entries.iter().map(Op::bytes).sum();
+        if bytes + entry_bytes > 0 {
+            // What only removes objects is recorded on a full disk as well.
+            let removes = bytes == 0 && !changes.is_empty();
+            self.need_space(bytes + entry_bytes, if removes { self.shared.reserve / 2 } else { self.shared.reserve })?;
         }
+        ops.extend(entries);
         self.documents.extend(tentative);
         self.push(ops);
         Ok(revisions)
@@ -253,7 +306,7 @@ fn make_due(shared: &Shared, done: &[Done]) {
                 queue.settle(*finals);
                 again.iter().for_each(|again| queue.add_waiting(again.id, again.due, again.steps, again.attempts));
             }
-            Done::Applied { .. } | Done::Purged { .. } => {}
+            Done::Repeated { .. } | Done::Applied { .. } | Done::Purged { .. } => {}
         }
     }
     let earlier = match (before, queue.next_due()) {
@@ -271,16 +324,20 @@ impl Done {
     fn answer(self) {
         // Whoever asked may have gone.
         match self {
-            Self::Ingested { reply, .. } | Self::Finished { reply, .. } | Self::Purged { reply } => drop(reply.send(Ok(()))),
+            Self::Ingested { new, reply } => {
+                let (event, deliveries) = (new.event.id, new.routes.len());
+                drop(reply.send(Ok(Ingested { event, deliveries, repeated: false })));
+            }
+            Self::Repeated { answer, reply } => drop(reply.send(Ok(answer))),
+            Self::Finished { reply, .. } | Self::Purged { reply } => drop(reply.send(Ok(()))),
             Self::Applied { revisions, reply } => drop(reply.send(Ok(revisions))),
         }
     }
 
     fn refuse(self, error: &Error) {
         match self {
-            Self::Ingested { reply, .. } | Self::Finished { reply, .. } | Self::Purged { reply } => {
-                drop(reply.send(Err(error.clone())));
-            }
+            Self::Ingested { reply, .. } | Self::Repeated { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::Finished { reply, .. } | Self::Purged { reply } => drop(reply.send(Err(error.clone()))),
             Self::Applied { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
     }

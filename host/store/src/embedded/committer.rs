@@ -4,8 +4,9 @@
 
 use super::batch::Batch;
 use super::shared::Shared;
+use crate::audit::NewEntry;
 use crate::record::Record;
-use crate::{Change, ClaimId, Error, NewEvent, disk};
+use crate::{Change, ClaimId, Error, Ingested, NewEvent, disk};
 use postern_core::DeliveryId;
 use postern_core::Timestamp;
 use postern_core::delivery::State;
@@ -34,9 +35,9 @@ pub(crate) struct NewStep {
 
 /// A write, with the parts that need no decision already encoded.
 pub(crate) enum Request {
-    Ingest { new: NewEvent, record: Record, reply: Reply<()> },
+    Ingest { new: NewEvent, record: Record, reply: Reply<Ingested> },
     Finish { steps: Vec<NewStep>, reply: Reply<()> },
-    Apply { changes: Vec<Change>, reply: Reply<Vec<u64>> },
+    Apply { changes: Vec<Change>, entries: Vec<NewEntry>, reply: Reply<Vec<u64>> },
     Purge { keys: Vec<Vec<u8>>, reply: Reply<()> },
 }
 
@@ -44,12 +45,9 @@ impl Request {
     pub(crate) fn refuse(self, error: Error) {
         // Whoever asked may have gone; then nobody wants the answer.
         match self {
-            Self::Ingest { reply, .. } | Self::Finish { reply, .. } | Self::Purge { reply, .. } => {
-                reply.send(Err(error)).ok();
-            }
-            Self::Apply { reply, .. } => {
-                reply.send(Err(error)).ok();
-            }
+            Self::Ingest { reply, .. } => drop(reply.send(Err(error))),
+            Self::Finish { reply, .. } | Self::Purge { reply, .. } => drop(reply.send(Err(error))),
+            Self::Apply { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::key::{self, ends};
 use crate::kv::{Direction, Kv};
 use crate::list::{self, Scan};
 use crate::record::{self, Head};
+use crate::stats::{self, Stats, Tally};
 use crate::{
-    Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Finish, Kind, NewEvent, Page, PageRequest, Purged,
-    Retention, Store, codec, purge, read,
+    AuditEntry, Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Expiry, Finish, Ingested, Kind, NewEvent,
+    Page, PageRequest, Purged, PurgedExpired, Retention, Store, audit, codec, idempotency, purge, read,
 };
 use async_trait::async_trait;
 use postern_core::delivery::{State, Step};
@@ -54,6 +55,30 @@ impl Embedded {
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&dyn Kv) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let shared = self.shared.clone();
         blocking(move || shared.read(read)).await
+    }
+
+    /// Removes up to about `budget` keys, a commit's worth at a time, that `find` finds; it answers with how many
+    /// objects they are as well. The answer is how many objects are gone, and whether some may be left.
+    async fn remove(
+        &self,
+        budget: usize,
+        find: impl Fn(&dyn Kv, usize) -> Result<(usize, Vec<Vec<u8>>), Error> + Clone + Send + 'static,
+    ) -> Result<(usize, bool), Error> {
+        let (mut objects, mut removed) = (0, 0);
+        while removed < budget {
+            let (find, limit) = (find.clone(), KEYS_PER_COMMIT.min(budget - removed));
+            let (found, keys) = self.read(move |kv| find(kv, limit)).await?;
+            let ended = keys.len() < limit;
+            removed += keys.len();
+            if !keys.is_empty() {
+                self.submit(|reply| Request::Purge { keys, reply }).await?;
+                objects += found;
+            }
+            if ended {
+                return Ok((objects, false));
+            }
+        }
+        Ok((objects, true))
     }
 
     /// Reads a listing group by group until its page is done or nobody waits for it any more.
@@ -122,10 +147,11 @@ fn claim_of(claim: ClaimId, held: Held, routed: &Routed, state: State) -> Option
 
 #[async_trait]
 impl Store for Embedded {
-    async fn ingest(&self, event: NewEvent) -> Result<(), Error> {
+    async fn ingest(&self, event: NewEvent) -> Result<Ingested, Error> {
         if event.routes.len() > usize::from(u16::MAX) {
             return Err(Error::TooLarge(format!("an event for {} subscriptions; {} are possible", event.routes.len(), u16::MAX)));
         }
+        event.idempotency.as_ref().map_or(Ok(()), idempotency::check)?;
         let record = codec::event_record(&event)?;
         self.submit(|reply| Request::Ingest { new: event, record, reply }).await
     }
@@ -254,10 +280,46 @@ impl Store for Embedded {
             purged.deliveries += plan.deliveries;
             *marks = plan.marks;
             if plan.done {
-                return Ok(purged);
+                // Their events are gone, or keep no key: only those that no `purge_expired` removed in time are left.
+                let expired = retention.before.max(retention.failed_before);
+                let keys = self.remove(budget.saturating_sub(removed), move |kv, limit| {
+                    let keys = idempotency::expired(kv, expired, limit)?;
+                    Ok((keys.len(), keys))
+                });
+                let (_, more) = keys.await?;
+                return Ok(Purged { more, ..purged });
             }
         }
         Ok(Purged { more: true, ..purged })
+    }
+
+    async fn purge_expired(&self, expiry: Expiry, budget: usize) -> Result<PurgedExpired, Error> {
+        let _alone = self.marks.lock().await;
+        let keys = self.remove(budget, move |kv, limit| {
+            let keys = idempotency::expired(kv, expiry.now, limit)?;
+            Ok((keys.len(), keys))
+        });
+        let (idempotency_keys, more_keys) = keys.await?;
+        let entries = self.remove(budget.saturating_sub(idempotency_keys), move |kv, limit| {
+            let (keys, entries) = audit::expired(kv, expiry.audit_before, limit)?;
+            Ok((entries, keys))
+        });
+        let (audit_entries, more_entries) = entries.await?;
+        Ok(PurgedExpired { idempotency_keys, audit_entries, more: more_keys || more_entries })
+    }
+
+    async fn stats(&self, since: Timestamp) -> Result<Stats, Error> {
+        let _turn = self.listings.acquire().await.map_err(|_| Error::Closed)?;
+        let (shared, interest) = (self.shared.clone(), Interest::default());
+        let wanted = interest.0.clone();
+        blocking(move || {
+            let mut tally = Tally::new(since, stats::BOUND);
+            while !tally.is_done() && !wanted.load(Ordering::Relaxed) {
+                shared.read(|kv| tally.read(kv))?;
+            }
+            Ok(tally.stats)
+        })
+        .await
     }
 
     async fn documents(&self, kind: Kind) -> Result<Vec<Document>, Error> {
@@ -280,8 +342,14 @@ impl Store for Embedded {
         self.read(move |kv| Ok(record::read(kv, &first)?.map(|whole| codec::document(&whole)).transpose()?)).await
     }
 
-    async fn apply(&self, changes: Vec<Change>) -> Result<Vec<u64>, Error> {
-        self.submit(|reply| Request::Apply { changes, reply }).await
+    async fn apply_audited(&self, changes: Vec<Change>, entries: Vec<AuditEntry>) -> Result<Vec<u64>, Error> {
+        let entries = entries.iter().map(audit::encode).collect::<Result<_, _>>()?;
+        self.submit(|reply| Request::Apply { changes, entries, reply }).await
+    }
+
+    async fn list_audit(&self, page: PageRequest) -> Result<Page<AuditEntry>, Error> {
+        let _turn = self.listings.acquire().await.map_err(|_| Error::Closed)?;
+        self.read(move |kv| audit::list(kv, &page)).await
     }
 
     async fn broken(&self) -> String {

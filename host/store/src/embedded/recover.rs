@@ -13,18 +13,19 @@ use std::path::Path;
 /// The version of the layout that this code writes.
 pub(crate) const SCHEMA: u32 = 1;
 
+/// Where the version is noted.
+pub(crate) const SCHEMA_NOTE: &str = "schema";
+
 /// How many events are read from the engine's list at a time.
 const PAGE: usize = 4096;
 
 /// Checks the version of the layout, or records it in a new store.
 pub(crate) fn check_schema(kv: &dyn Kv, path: &Path) -> Result<(), Error> {
-    let key = key::note("schema");
-    let Some(value) = kv.get(&key)? else {
+    let Some(version) = schema(kv)? else {
+        let key = key::note(SCHEMA_NOTE);
         kv.commit(vec![Op::Put(key.clone(), seal(&key, &SCHEMA.to_be_bytes()))])?;
         return Ok(());
     };
-    let bytes = unseal(&key, &value)?;
-    let version = bytes.try_into().map(u32::from_be_bytes).map_err(|_| Error::Damaged("the schema's version".into()))?;
     if version > SCHEMA {
         return Err(Error::Failed(format!(
             "the store in {} was made by a newer postern (its schema is version {version}, this postern knows {SCHEMA}); \
@@ -33,6 +34,14 @@ pub(crate) fn check_schema(kv: &dyn Kv, path: &Path) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// The version of the layout; none in a new store.
+pub(crate) fn schema(kv: &dyn Kv) -> Result<Option<u32>, Error> {
+    let key = key::note(SCHEMA_NOTE);
+    let Some(value) = kv.get(&key)? else { return Ok(None) };
+    let bytes = unseal(&key, &value)?;
+    bytes.try_into().map(|bytes| Some(u32::from_be_bytes(bytes))).map_err(|_| Error::Damaged("the schema's version".into()))
 }
 
 /// Fills a queue with every delivery that is not final, and counts the events that cannot be read. Those are logged

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::{Notify, watch};
 
 /// Counts since the store was opened.
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     /// The least id that was ingested since the last purge looked.
     pub(crate) least_ingested: Mutex<Option<EventId>>,
+    /// The last day on which an idempotency key expires, so that look-ups try no later ones.
+    pub(crate) last_idempotency_day: AtomicU32,
     pub(crate) path: PathBuf,
     pub(crate) reserve: u64,
     /// How many bytes the engine may write for one of ours before it frees what that replaced. Measured: 13 to 18 on
@@ -78,6 +80,7 @@ impl Shared {
             changed: Notify::new(),
             counters: Counters::default(),
             least_ingested: Mutex::default(),
+            last_idempotency_day: AtomicU32::new(0),
             path: options.directory.clone(),
             reserve: options.reserve_bytes,
             amplification: match options.engine {
@@ -122,6 +125,19 @@ impl Shared {
         let kv = kv.as_deref().ok_or(Error::Closed)?;
         // sled panics where other engines answer with an error.
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| read(kv)))
+            .unwrap_or_else(|panic| Err(Error::Failed(disk::panic_message(&*panic))));
+        if let Err(Error::Failed(reason)) = &result {
+            self.fail(reason);
+        }
+        result
+    }
+
+    /// As [`read`](Self::read), but nobody else reads or writes meanwhile, and what is done may write. Blocks.
+    pub(crate) fn alone<T>(&self, work: impl FnOnce(&dyn Kv) -> Result<T, Error>) -> Result<T, Error> {
+        let kv = self.kv.write();
+        let kv = kv.as_deref().ok_or(Error::Closed)?;
+        self.failure().map_or(Ok(()), Err)?;
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(kv)))
             .unwrap_or_else(|panic| Err(Error::Failed(disk::panic_message(&*panic))));
         if let Err(Error::Failed(reason)) = &result {
             self.fail(reason);

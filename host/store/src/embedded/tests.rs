@@ -4,7 +4,7 @@ use super::*;
 use crate::kv::{Direction, KvError, Op, Visit};
 use crate::record::seal;
 use crate::{ClaimId, DeliveryFilter, NewEvent, PageRequest, Store, key};
-use postern_core::delivery::Route;
+use postern_core::delivery::{Route, State, Step};
 use postern_core::{DeliveryId, Event, EventId, Json, SubscriptionId, Timestamp};
 use std::ops::Range;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn new_event(payload: &str) -> NewEvent {
         payload: Json::parse(format!("\"{payload}\"")).unwrap(),
     };
     let route = Route { subscription: SubscriptionId::generate(), provider: "p.q".parse().unwrap() };
-    NewEvent { event: Arc::new(event), routes: vec![route] }
+    NewEvent { event: Arc::new(event), routes: vec![route], idempotency: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,4 +143,145 @@ async fn claims_of_a_caller_that_went_away_are_due_again() {
     }
     let claims = store.claim(Timestamp::now(), 1).await.unwrap();
     assert_eq!(claims[0].id, DeliveryId { event: new.event.id, index: 0 });
+}
+
+fn raw(directory: &Path) -> kv::redb::Redb {
+    kv::redb::Redb::open(directory, 1 << 24).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_names_what_is_damaged_and_what_does_not_fit() {
+    let directory = tempfile::tempdir().unwrap();
+    let events: Vec<_> = (0..6).map(|n| new_event(&"x".repeat(n * 7_000))).collect();
+    {
+        let (store, _) = failing(directory.path());
+        for new in &events {
+            store.ingest(new.clone()).await.unwrap();
+        }
+        assert_eq!(tokio::task::block_in_place(|| store.check()).unwrap().problem_count, 0);
+    }
+    let first = |n: usize| key::event(events[n].event.id);
+    let lost_step = key::step(DeliveryId { event: EventId::generate(), index: 0 }, 0);
+    {
+        let kv = raw(directory.path());
+        let flipped = |key: &[u8]| {
+            let mut value = kv.get(key).unwrap().unwrap();
+            value[20] ^= 4;
+            Op::Put(key.to_vec(), value)
+        };
+        let step = Step { state: State::Pending, attempts: 0, at: Timestamp::now(), attempt: None };
+        let mut ops = vec![
+            flipped(&key::chunk(&first(3), 2)),
+            Op::Delete(key::unfinished(events[0].event.id)),
+            Op::Delete(first(1)),
+            Op::Delete(key::chunk(&first(4), 1)),
+            Op::Put(key::chunk(&first(5), 900), seal(&key::chunk(&first(5), 900), b"x")),
+            Op::Put(b"nonsense".to_vec(), Vec::new()),
+        ];
+        ops.extend(crate::codec::step_record(&step).unwrap().ops(&lost_step));
+        kv.commit(ops).unwrap();
+    }
+    let (store, _) = failing(directory.path());
+    let checked = tokio::task::block_in_place(|| store.check()).unwrap();
+    let has = |key: &[u8], what: &str| {
+        let found = checked.problems.iter().any(|problem| problem.key == key::hex(key) && problem.reason.contains(what));
+        assert!(found, "{what}: {:#?}", checked.problems);
+    };
+    has(&first(3), "checksum");
+    has(&first(0), "not in the queue");
+    has(&key::unfinished(events[1].event.id), "not there");
+    has(&key::chunk(&first(1), 1), "beginning is not there");
+    has(&first(4), "out of order");
+    has(&key::chunk(&first(5), 900), "does not have");
+    has(b"nonsense", "no key");
+    has(&lost_step, "not there");
+    assert_eq!((checked.problem_count, checked.problems.len()), (8, 8), "{:#?}", checked.problems);
+    // What is sound moves; the rest is counted.
+    let mut bytes = Vec::new();
+    let counts = tokio::task::block_in_place(|| store.export(&mut bytes)).unwrap();
+    assert_eq!((counts.events, counts.damaged), (3, 2));
+    let target = tempfile::tempdir().unwrap();
+    let (moved, _) = failing(target.path());
+    tokio::task::block_in_place(|| moved.import(&mut &*bytes)).unwrap();
+    assert_eq!(tokio::task::block_in_place(|| moved.check()).unwrap().problems, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_was_killed_is_undone_at_the_next_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let (store, _) = failing(directory.path());
+        store.ingest(new_event("half")).await.unwrap();
+        let kv = store.shared.kv.read();
+        let note = key::note("importing");
+        kv.as_deref().unwrap().commit(vec![Op::Put(note.clone(), seal(&note, &[]))]).unwrap();
+    }
+    for _ in 0..2 {
+        let (store, _) = failing(directory.path());
+        let checked = tokio::task::block_in_place(|| store.check()).unwrap();
+        assert_eq!((checked.events, checked.problem_count, store.unfinished()), (0, 0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_ends_at_its_bound_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = failing(directory.path());
+    for _ in 0..300 {
+        store.ingest(new_event("x")).await.unwrap();
+    }
+    // Each event counts twice: itself and its delivery.
+    for (bound, expected) in [(20, 10), (256, 128), (258, 129), (599, 300), (600, 300), (10_000, 300)] {
+        let mut tally = crate::stats::Tally::new(Timestamp::from_millis(0), bound);
+        while !tally.is_done() {
+            store.shared.read(|kv| tally.read(kv)).unwrap();
+        }
+        let stats = tally.stats;
+        assert_eq!((stats.events, stats.deliveries.pending), (expected, expected), "{bound}");
+        assert_eq!(stats.cut_at.is_some(), expected < 300, "{bound}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_finds_what_was_imported_behind_its_mark() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, _) = failing(from.path());
+    store.ingest(NewEvent { routes: Vec::new(), ..new_event("old") }).await.unwrap();
+    let mut bytes = Vec::new();
+    tokio::task::block_in_place(|| store.export(&mut bytes)).unwrap();
+    let (moved, _) = failing(to.path());
+    let later = Timestamp::now().saturating_add(std::time::Duration::from_secs(9));
+    let all = crate::Retention { before: later, failed_before: later };
+    assert_eq!(moved.purge(all, 100).await.unwrap().events, 0);
+    tokio::task::block_in_place(|| moved.import(&mut &*bytes)).unwrap();
+    assert_eq!(moved.purge(all, 100).await.unwrap().events, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_in_the_same_commit_waits_for_it_and_shares_its_fate() {
+    for fails in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, mode) = failing(directory.path());
+        let (now, until) = (Timestamp::from_millis(5), Timestamp::from_millis(9));
+        let keyed = || NewEvent { idempotency: Some(crate::Idempotency { key: [3; 32], now, until }), ..new_event("x") };
+        let news = [keyed(), keyed(), keyed()];
+        mode.store(u8::from(fails), Ordering::SeqCst);
+        let mut batch = batch::Batch::new(&store.shared);
+        let mut answers = Vec::new();
+        for new in &news {
+            let (reply, mut answer) = tokio::sync::oneshot::channel();
+            let record = crate::codec::event_record(new).unwrap();
+            batch.add(Request::Ingest { new: new.clone(), record, reply });
+            assert!(answer.try_recv().is_err(), "nobody is answered before the disk");
+            answers.push(answer);
+        }
+        assert_eq!(batch.keys(), 3, "the event, its mark and the key");
+        tokio::task::block_in_place(|| batch.commit());
+        for (n, mut answer) in answers.into_iter().enumerate() {
+            match answer.try_recv().unwrap() {
+                Ok(answer) => assert_eq!((answer.event, answer.repeated, fails), (news[0].event.id, n > 0, false)),
+                Err(error) => assert!(fails && matches!(error, Error::Failed(_))),
+            }
+        }
+    }
 }

@@ -1,11 +1,15 @@
 //! What every store must do, run on each engine.
 
+mod audit;
 mod concurrency;
 mod documents;
+mod idempotency;
 mod listing;
 mod opening;
 mod purge;
 mod queue;
+mod stats;
+mod transfer;
 
 use postern_core::delivery::{
     Attempt, Body, Cause, Exchange, ExchangeResult, Level, LogLine, Outcome, ProviderBuild, Retry, Route, State, Step,
@@ -74,7 +78,7 @@ fn new_event(routes: usize, bytes: usize) -> NewEvent {
         timestamp: Timestamp::from_millis(1_700_000_000_123),
         payload: payload(bytes),
     };
-    NewEvent { event: Arc::new(event), routes: (0..routes).map(|_| route()).collect() }
+    NewEvent { event: Arc::new(event), routes: (0..routes).map(|_| route()).collect(), idempotency: None }
 }
 
 async fn ingest(store: &Embedded, routes: usize) -> NewEvent {

@@ -1,0 +1,82 @@
+//! `postern-bench`: what a sandboxed delivery costs next to the same code called natively, and how many deliveries a second
+//! the real daemon makes.
+//!
+//! Invariants:
+//! - Everything is on this machine: the load, the daemon and the receiver talk over loopback addresses only.
+//! - Every run is bounded in events and in time, and starts on a fresh data directory that it removes.
+//! - Every figure is the median of the runs; what is compared runs in turns, so that a noisy moment meets both.
+//! - Counts are exact: a delivery that does not arrive ends the benchmark with an error, one that arrives twice is reported.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `machine` | what it runs on |
+//! | `sandbox` | one delivery: sandboxed and native |
+//! | `throughput` | the daemon under load |
+//! | `receiver` | answers what is delivered and notes when it came |
+//! | `statistics` | medians and percentiles |
+//! | `report` | tables and JSON |
+
+mod machine;
+mod receiver;
+mod report;
+mod sandbox;
+mod statistics;
+mod throughput;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use machine::Machine;
+use std::path::PathBuf;
+
+/// Measures Postern on this machine. Without a subcommand: everything.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Fewer events; the figures are rougher.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// How many runs each figure is the median of.
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+    /// Where data directories are made; the system's temporary directory unless set. Its file system is part of the result.
+    #[arg(long, global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The cost of one sandboxed delivery next to the same code called natively.
+    Sandbox(sandbox::Options),
+    /// The daemon under load: deliveries a second, latencies, processor time.
+    Throughput(throughput::Options),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let Arguments { what, common } = Arguments::parse();
+    let directory = common.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let mut report = report::Report::new(Machine::read(&directory)?, common.runs);
+    let (sandbox, throughput) = match what {
+        None => (Some(sandbox::Options::default()), Some(throughput::Options::default())),
+        Some(What::Sandbox(options)) => (Some(options), None),
+        Some(What::Throughput(options)) => (None, Some(options)),
+    };
+    if let Some(options) = sandbox {
+        report.add(sandbox::run(&options, &common).await?);
+    }
+    if let Some(options) = throughput {
+        report.add(throughput::run(&options, &common, &directory).await?);
+    }
+    report.print(common.json)
+}

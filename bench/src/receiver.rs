@@ -1,0 +1,122 @@
+//! The other end of deliveries: an HTTP receiver in a thread of its own that keeps connections open, answers 200 at once
+//! and notes what came when.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// The field of a payload that holds an emission's number.
+pub(crate) const SEQUENCE: &str = "\"sequence\":";
+
+/// A delivery that arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// The emission's number, if the body has one.
+    pub(crate) sequence: Option<usize>,
+    /// The header `X-Delivery-Id`.
+    pub(crate) delivery: Box<[u8]>,
+    /// When its body was read.
+    pub(crate) at: Instant,
+}
+
+/// What arrived so far.
+#[derive(Default)]
+struct Notes {
+    arrivals: Mutex<Vec<Arrival>>,
+    count: AtomicUsize,
+    connections: AtomicUsize,
+}
+
+/// A receiver. It ends with the process.
+pub(crate) struct Receiver {
+    /// Where it listens: a loopback address.
+    pub(crate) address: SocketAddr,
+    notes: Arc<Notes>,
+}
+
+impl Receiver {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    /// There is none, or no thread.
+    pub(crate) fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("the receiver cannot listen")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let notes = Arc::new(Notes::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let noted = notes.clone();
+        std::thread::Builder::new().name("receiver".into()).spawn(move || runtime.block_on(accept(listener, noted)))?;
+        Ok(Self { address, notes })
+    }
+
+    /// How many requests arrived since the last [`take`](Self::take).
+    pub(crate) fn count(&self) -> usize {
+        self.notes.count.load(Ordering::Acquire)
+    }
+
+    /// How many connections were made since the start.
+    pub(crate) fn connections(&self) -> usize {
+        self.notes.connections.load(Ordering::Relaxed)
+    }
+
+    /// What arrived, which is forgotten here.
+    pub(crate) fn take(&self) -> Vec<Arrival> {
+        let mut arrivals = self.notes.arrivals.lock();
+        self.notes.count.store(0, Ordering::Release);
+        std::mem::take(&mut arrivals)
+    }
+}
+
+async fn accept(listener: TcpListener, notes: Arc<Notes>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    while let Ok((stream, _)) = listener.accept().await {
+        notes.connections.fetch_add(1, Ordering::Relaxed);
+        let _ = stream.set_nodelay(true);
+        let notes = notes.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| receive(&notes, request));
+            // A sender that goes away is no concern of the receiver.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn receive(notes: &Notes, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let delivery = request.headers().get("x-delivery-id").map(|id| id.as_bytes().into()).unwrap_or_default();
+    if let Ok(body) = request.into_body().collect().await {
+        let sequence = sequence(&body.to_bytes());
+        let mut arrivals = notes.arrivals.lock();
+        arrivals.push(Arrival { sequence, delivery, at: Instant::now() });
+        notes.count.store(arrivals.len(), Ordering::Release);
+    }
+    Ok(Response::new(Empty::new()))
+}
+
+fn sequence(body: &[u8]) -> Option<usize> {
+    let start = memchr::memmem::find(body, SEQUENCE.as_bytes())? + SEQUENCE.len();
+    let digits = body[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    str::from_utf8(&body[start..start + digits]).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sequence;
+
+    #[test]
+    fn the_number_of_an_emission_is_found_in_the_body() {
+        assert_eq!(sequence(br#"{"id":"x","data":{"sequence":17,"padding":""}}"#), Some(17));
+        assert_eq!(sequence(br#"{"data":{}}"#), None);
+    }
+}
