@@ -71,6 +71,7 @@ impl From<Error> for Problem {
         match error {
             Error::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             Error::Invalid { violations, .. } => Self::invalid(detail).at(violations),
+            Error::Breaks { violations, .. } => Self::new(StatusCode::CONFLICT, "breaks-subscriptions", detail).at(violations),
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
             Error::Stale { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
             Error::Load(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-component", detail),

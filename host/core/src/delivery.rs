@@ -13,6 +13,22 @@ pub struct Route {
     pub subscription: SubscriptionId,
     /// Who delivers it.
     pub provider: ProviderId,
+    /// The key of the thing that the event is about, if the subscription names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// Whether an administrator asked for this delivery to try the subscription out; it is attempted once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+    /// Why it cannot be delivered, if that was known when it was routed: its subscription's filter failed, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Route {
+    /// An ordinary route, about no entity.
+    pub fn new(subscription: SubscriptionId, provider: ProviderId) -> Self {
+        Self { subscription, provider, entity: None, test: false, problem: None }
+    }
 }
 
 /// How far a delivery is.

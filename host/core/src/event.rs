@@ -23,8 +23,14 @@ pub struct EventType {
     /// Groups event types where they are listed. Default: `Uncategorized`.
     #[serde(default = "EventType::default_category")]
     pub category: String,
-    /// The JSON Schema (2020-12) of the payload.
+    /// The JSON Schema (2020-12) of the payload as it is emitted.
     pub payload_schema: serde_json::Value,
+    /// A jq program that makes what is stored and delivered of the payload as it is emitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+    /// A payload as an example. None: one is made from the schema where one is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<serde_json::Value>,
 }
 
 impl EventType {

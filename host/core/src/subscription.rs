@@ -32,6 +32,12 @@ pub struct Subscription {
     pub config_version: u32,
     /// The event types, at least one.
     pub events: Vec<EventPattern>,
+    /// A jq program that says of each event whether it is delivered: `.payload.severity == "critical"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// A jq program that names the thing that an event is about: `.payload.incidentId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_key: Option<String>,
     /// Whether it gets new deliveries.
     pub enabled: bool,
     /// When it was made.

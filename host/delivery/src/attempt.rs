@@ -7,7 +7,7 @@ use postern_core::Timestamp;
 use postern_core::delivery::{Attempt, Cause, Outcome, ProviderBuild, Retry};
 use postern_egress::Seals;
 use postern_events::template;
-use postern_runtime::{CallError, Delivery, Failure, Receipt, Report};
+use postern_runtime::{CallError, Delivery, Entity, Failure, Receipt, Report};
 use postern_store::Claim;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,9 @@ impl Catalog {
         };
         if !prepared.subscription.enabled {
             return Attempted::Withdrawn("the subscription is disabled".into());
+        }
+        if let Some(problem) = &claim.route.problem {
+            return Attempted::Withdrawn(problem.clone());
         }
         let number = claim.attempts + 1;
         let started_at = self.clock.now();
@@ -131,7 +134,7 @@ fn guest_delivery(
         id,
         attempt: number,
         attempted_at: started_at.to_string(),
-        test: false,
+        test: claim.route.test,
         event_id,
         event_type: event.event_type.to_string(),
         payload: event.payload.as_str().to_owned(),
@@ -140,7 +143,7 @@ fn guest_delivery(
         subscription_name: subscription.name.clone(),
         config,
         connection,
-        entity: None,
+        entity: claim.route.entity.clone().map(|key| Entity { key, external_id: None }),
     })
 }
 

@@ -3,7 +3,9 @@
 use crate::{Catalog, Error};
 use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
 use postern_events::Violation;
+use postern_events::registry::Refused;
 use postern_store::{Idempotency, NewEvent};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,18 +78,21 @@ impl Catalog {
     /// take one: those before it may be stored.
     pub async fn emit(&self, emissions: Vec<Emission>) -> Result<Vec<Emitted>, Error> {
         let many = emissions.len() > 1;
-        for (index, emission) in emissions.iter().enumerate() {
-            self.check(emission, if many { format!("/{index}") } else { String::new() })?;
+        let mut accepted = Vec::with_capacity(emissions.len());
+        for (index, emission) in emissions.into_iter().enumerate() {
+            let place = if many { format!("/{index}") } else { String::new() };
+            let payload = self.check(&emission, &place)?;
+            accepted.push((emission, payload));
         }
-        let ingests = emissions.into_iter().map(|emission| {
-            let routes = self.routes(&emission.tenant, &emission.event_type);
+        let ingests = accepted.into_iter().map(|(emission, (payload, transformed))| {
             let event = Event {
                 id: EventId::generate(),
                 event_type: emission.event_type,
                 tenant: emission.tenant,
                 timestamp: emission.timestamp.unwrap_or_else(|| self.clock.now()),
-                payload: emission.payload,
+                payload: if transformed { Json::from_value(&payload) } else { emission.payload },
             };
+            let routes = self.routes(&event, &payload);
             let now = self.clock.now();
             let idempotency =
                 emission.key.map(|key| Idempotency { key: key.hash(&event.tenant), now, until: now.saturating_add(REMEMBERED) });
@@ -99,18 +104,28 @@ impl Catalog {
         futures::future::try_join_all(ingests).await
     }
 
-    fn check(&self, emission: &Emission, place: String) -> Result<(), Error> {
+    /// The payload as it is delivered, and whether it is another than was emitted.
+    fn check(&self, emission: &Emission, place: &str) -> Result<(Value, bool), Error> {
         if let Some(EmissionKey::Idempotency(key)) = &emission.key
             && !(1..=256).contains(&key.len())
         {
             let violation = Violation::new(format!("{place}/idempotencyKey"), "1 to 256 bytes are needed");
             return Err(Error::invalid("the idempotency key does not fit; nothing was emitted", vec![violation]));
         }
-        let event_type = self.event_type(&emission.event_type)?;
-        event_type.schema.validate(&emission.payload.to_value()).map_err(|violations| {
-            let at = |violation: Violation| Violation::new(format!("{place}/payload{}", violation.path), violation.message);
-            let message = format!("the payload does not fit the schema of `{}`; nothing was emitted", emission.event_type);
-            Error::invalid(message, violations.into_iter().map(at).collect())
-        })
+        let id = &emission.event_type;
+        let payload = emission.payload.to_value();
+        match self.event_type(id)?.accept(&payload) {
+            Ok(None) => Ok((payload, false)),
+            Ok(Some(transformed)) => Ok((transformed, true)),
+            Err(Refused::Unfit(violations)) => {
+                let at = |violation: Violation| Violation::new(format!("{place}/payload{}", violation.path), violation.message);
+                let message = format!("the payload does not fit the schema of `{id}`; nothing was emitted");
+                Err(Error::invalid(message, violations.into_iter().map(at).collect()))
+            }
+            Err(Refused::Transform(message)) => {
+                let violation = Violation::new(format!("{place}/payload"), message);
+                Err(Error::invalid(format!("the transform of `{id}` fails on the payload; nothing was emitted"), vec![violation]))
+            }
+        }
     }
 }

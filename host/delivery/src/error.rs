@@ -23,6 +23,14 @@ pub enum Error {
         /// Where.
         violations: Vec<Violation>,
     },
+    /// It would break what uses it.
+    #[error("{message}")]
+    Breaks {
+        /// What would break, and what to do.
+        message: &'static str,
+        /// Which subscriptions, and where.
+        violations: Vec<Violation>,
+    },
     /// It does not go with what is there.
     #[error("{0}")]
     Conflict(String),

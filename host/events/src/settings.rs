@@ -119,6 +119,12 @@ impl Form {
         if violations.is_empty() { Ok(templates) } else { Err(violations) }
     }
 
+    /// The texts of the templates among the fields of accepted settings, by pointer.
+    pub fn template_sources(&self, value: &mut Value) -> Vec<(String, String)> {
+        let templates = self.templates(value).unwrap_or_default();
+        templates.into_iter().filter_map(|(path, _)| Some((path.clone(), value.pointer(&path)?.as_str()?.to_owned()))).collect()
+    }
+
     fn kept_secrets(&self, value: &mut Value) -> Vec<String> {
         let mut kept = Vec::new();
         self.each_secret(value, &mut |path, _, text| {

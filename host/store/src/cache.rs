@@ -68,7 +68,7 @@ mod tests {
             timestamp: Timestamp::now(),
             payload: Json::parse(format!("\"{}\"", "x".repeat(payload))).unwrap(),
         };
-        let route = Route { subscription: SubscriptionId::generate(), provider: "p.q".parse().unwrap() };
+        let route = Route::new(SubscriptionId::generate(), "p.q".parse().unwrap());
         Routed { event: Arc::new(event), routes: vec![route; routes].into() }
     }
 

@@ -9,19 +9,28 @@ use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use postern_core::{EventType, EventTypeId, PluginId};
+use postern_core::{EventType, PluginId};
 use postern_delivery::catalog::EventTypeInput;
+use postern_events::properties;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Force {
+    #[serde(default)]
+    force: bool,
+}
 
 pub(super) async fn register(
     access: Admin,
     State(app): State<App>,
     Path((plugin, hook)): Path<(String, String)>,
+    Params(force): Params<Force>,
     Body(input): Body<EventTypeInput>,
 ) -> Result<(StatusCode, Json<EventType>), Problem> {
     access.everything()?;
-    let (event_type, new) = app.catalog.register(parse(&plugin)?, parse(&hook)?, input).await?;
+    let (event_type, new) = app.catalog.register(parse(&plugin)?, parse(&hook)?, input, force.force).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(event_type)))
 }
 
@@ -56,9 +65,13 @@ pub(super) async fn list(_: Read, State(app): State<App>, Params(listing): Param
     }
 }
 
-pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<EventType>, Problem> {
-    let id: EventTypeId = parse(&id)?;
-    Ok(Json(app.catalog.event_type(&id)?.definition.clone()))
+/// One event type, with the flat list of the properties that templates can use.
+pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let event_type = app.catalog.event_type(&parse(&id)?)?;
+    let mut view = json!(event_type.definition);
+    view["properties"] = json!(properties::list(&event_type.definition.payload_schema));
+    view["sample"] = json!(event_type.sample());
+    Ok(Json(view))
 }
 
 pub(super) async fn remove(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {

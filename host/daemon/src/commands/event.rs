@@ -27,6 +27,15 @@ pub(crate) enum Command {
         /// The payload's JSON Schema: JSON, @FILE or - for standard input.
         #[arg(long)]
         schema: String,
+        /// A jq program that makes what is delivered of the payload as it is emitted.
+        #[arg(long)]
+        transform: Option<String>,
+        /// A payload as an example: JSON, @FILE or - for standard input.
+        #[arg(long)]
+        example: Option<String>,
+        /// Replace it even if that breaks subscriptions.
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         format: Format,
     },
@@ -71,14 +80,17 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
     match command {
-        Command::Register { plugin, hook, name, description, category, schema, format } => {
+        Command::Register { plugin, hook, name, description, category, schema, transform, example, force, format } => {
             let mut body = json!({ "displayName": name, "payloadSchema": json(&schema)? });
-            for (key, value) in [("description", description), ("category", category)] {
+            for (key, value) in [("description", description), ("category", category), ("transform", transform)] {
                 if let Some(value) = value {
                     body[key] = Value::String(value);
                 }
             }
-            let registered = client.put(&format!("/api/v1/plugins/{plugin}/events/{hook}"), body).await?;
+            if let Some(example) = example {
+                body["example"] = json(&example)?;
+            }
+            let registered = client.put(&format!("/api/v1/plugins/{plugin}/events/{hook}?force={force}"), body).await?;
             let sentence = format!("registered {}", registered["id"].as_str().unwrap_or_default());
             format.object(&registered, Some(sentence))
         }

@@ -29,6 +29,12 @@ pub(crate) enum Command {
         /// An event type, or all under a prefix: `incident.*`. Give it several times for several.
         #[arg(long = "event", required = true)]
         events: Vec<String>,
+        /// A jq program that yields whether an event is delivered: `.payload.severity == "critical"`.
+        #[arg(long)]
+        filter: Option<String>,
+        /// A jq program that yields the key of what an event is about: `.payload.incidentId`.
+        #[arg(long)]
+        entity_key: Option<String>,
         #[command(flatten)]
         format: Format,
     },
@@ -76,10 +82,11 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
     let path = |id: &str| format!("/api/v1/subscriptions/{id}");
     match command {
-        Command::Create { name, description, provider, connection, config, events, format } => {
+        Command::Create { name, description, provider, connection, config, events, filter, entity_key, format } => {
             let body = json!({
                 "name": name, "description": description, "providerId": provider, "connectionId": connection,
                 "providerConfig": json(&config)?, "events": events,
+                "filter": filter, "entityKey": entity_key,
             });
             let created = client.post("/api/v1/subscriptions", body).await?;
             let sentence = format!("created {}", created["id"].as_str().unwrap_or_default());

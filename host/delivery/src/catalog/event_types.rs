@@ -23,6 +23,12 @@ pub struct EventTypeInput {
     pub category: String,
     /// JSON Schema.
     pub payload_schema: serde_json::Value,
+    /// A jq program; see [`EventType::transform`].
+    #[serde(default)]
+    pub transform: Option<String>,
+    /// A payload as an example; it must fit, and the transform must take it.
+    #[serde(default)]
+    pub example: Option<serde_json::Value>,
 }
 
 impl Catalog {
@@ -33,7 +39,9 @@ impl Catalog {
             let id = definition.id.clone();
             match Registered::new(definition) {
                 Ok(registered) => registry.put(registered),
-                Err(error) => return Err(Error::Internal(format!("the stored event type `{id}`: {error}"))),
+                Err(violations) => {
+                    return Err(Error::Internal(format!("the stored event type `{id}`: {}", violations[0])));
+                }
             }
         }
         Ok(())
@@ -42,8 +50,15 @@ impl Catalog {
     /// Registers a hook for the outside, or replaces it. Whether it is new.
     ///
     /// # Errors
-    /// The schema is none, or a name does not fit.
-    pub async fn register(&self, plugin: PluginId, hook: HookId, input: EventTypeInput) -> Result<(EventType, bool), Error> {
+    /// The schema is none, the transform does not compile or fails on the example, or a name does not fit; or, without
+    /// `force`, a filter, an entity key or a template of a subscription would not fit any more.
+    pub async fn register(
+        &self,
+        plugin: PluginId,
+        hook: HookId,
+        input: EventTypeInput,
+        force: bool,
+    ) -> Result<(EventType, bool), Error> {
         let mut violations = Vec::new();
         let name = input.display_name.trim().chars().count();
         if !(1..=100).contains(&name) {
@@ -60,17 +75,21 @@ impl Catalog {
             description: input.description,
             category: input.category,
             payload_schema: input.payload_schema,
+            transform: input.transform,
+            example: input.example,
         };
-        let registered = Registered::new(definition.clone()).map_err(|error| {
-            violations.push(Violation::new(format!("/payloadSchema{}", error.0.path), error.0.message));
-        });
-        let Ok(registered) = registered else {
+        let registered = Registered::new(definition.clone()).map_err(|unfit| violations.extend(unfit)).ok();
+        let Some(registered) = registered.filter(|_| violations.is_empty()) else {
             return Err(Error::invalid("the event type is not registered", violations));
         };
-        if !violations.is_empty() {
-            return Err(Error::invalid("the event type is not registered", violations));
-        }
         let _changing = self.changing.lock().await;
+        if !force {
+            let broken = self.broken_by(&registered);
+            if !broken.is_empty() {
+                let message = "it would break subscriptions; change those first, or register with force";
+                return Err(Error::Breaks { message, violations: broken });
+            }
+        }
         self.put(Kind::EventType, &definition.id, &definition).await?;
         let mut registry = self.event_types.write();
         let new = registry.get(&definition.id).is_none();

@@ -3,6 +3,7 @@
 mod connections;
 mod event_types;
 mod providers;
+mod routing;
 pub(crate) mod settings;
 mod subscriptions;
 

@@ -70,6 +70,13 @@ impl Opened {
         !self.templates.is_empty()
     }
 
+    /// The templates' texts by pointer.
+    pub(crate) fn template_sources(&self) -> Vec<(String, String)> {
+        let clear = Value::Object((*self.clear).clone());
+        let source = |path: &String| Some((path.clone(), clear.pointer(path)?.as_str()?.to_owned()));
+        self.templates.iter().filter_map(|(path, _)| source(path)).collect()
+    }
+
     /// Whether a secret is stored at a pointer.
     pub(crate) fn has_secret(&self, path: &str) -> bool {
         self.secrets.iter().any(|field| field.path == path)

@@ -1,9 +1,9 @@
 //! Subscriptions: checked when they are saved, prepared for delivery.
 
+use super::routing::Rules;
 use super::settings::{self, Opened};
 use super::{Catalog, Provider};
 use crate::Error;
-use postern_core::delivery::Route;
 use postern_core::subscription::EventPattern;
 use postern_core::{ConnectionId, EventTypeId, ProviderId, Subscription, SubscriptionId, TenantId, Timestamp};
 use postern_events::Violation;
@@ -34,6 +34,12 @@ pub struct SubscriptionInput {
     pub provider_config: Value,
     /// At least one.
     pub events: Vec<EventPattern>,
+    /// A jq program that yields whether an event is delivered.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// A jq program that yields the key of what an event is about.
+    #[serde(default)]
+    pub entity_key: Option<String>,
     /// Default: yes.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -63,24 +69,25 @@ pub struct Prepared {
     /// Why it cannot deliver, if it cannot.
     pub problem: Option<String>,
     pub(crate) opened: Opened,
+    pub(crate) rules: Rules,
 }
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
     by_id: BTreeMap<SubscriptionId, Arc<Prepared>>,
-    index: Index<Route>,
+    index: Index<Arc<Prepared>>,
 }
 
 impl Subscriptions {
     fn put(&mut self, prepared: Prepared) {
+        let prepared = Arc::new(prepared);
         let subscription = &prepared.subscription;
-        let route = Route { subscription: subscription.id, provider: subscription.provider_id.clone() };
         if subscription.enabled {
-            self.index.put(subscription.id, subscription.tenant.clone(), &subscription.events, &route);
+            self.index.put(subscription.id, subscription.tenant.clone(), &subscription.events, &prepared);
         } else {
             self.index.remove(subscription.id);
         }
-        self.by_id.insert(subscription.id, Arc::new(prepared));
+        self.by_id.insert(subscription.id, prepared);
     }
 }
 
@@ -127,6 +134,8 @@ impl Catalog {
             connection_id: subscription.connection_id,
             provider_config: subscription.provider_config.clone(),
             events: subscription.events.clone(),
+            filter: subscription.filter.clone(),
+            entity_key: subscription.entity_key.clone(),
             enabled: subscription.enabled,
             tenant: Some(subscription.tenant.clone()),
         };
@@ -184,8 +193,8 @@ impl Catalog {
         subscriptions.by_id.values().filter(|prepared| prepared.subscription.connection_id == Some(connection)).cloned().collect()
     }
 
-    /// Where an event of a type goes.
-    pub(crate) fn routes(&self, tenant: &TenantId, event_type: &EventTypeId) -> Vec<Route> {
+    /// The enabled subscriptions of a tenant that name an event type.
+    pub(super) fn matching(&self, tenant: &TenantId, event_type: &EventTypeId) -> Vec<Arc<Prepared>> {
         self.subscriptions.read().index.matches(tenant, event_type)
     }
 
@@ -221,6 +230,10 @@ impl Catalog {
         };
         violations.extend(self.check_events(&provider, &input.events));
         violations.extend(self.check_connection(&provider, &input));
+        let rules = Rules::compile(input.filter.as_deref(), input.entity_key.as_deref()).unwrap_or_else(|unfit| {
+            violations.extend(unfit);
+            Rules::default()
+        });
         let opened = before.filter(|before| before.subscription.provider_id == input.provider_id).map(|before| &before.opened);
         let mut accepted = match settings::accept(form, input.provider_config, opened, "/providerConfig") {
             Ok(accepted) if violations.is_empty() => accepted,
@@ -230,6 +243,7 @@ impl Catalog {
                 return Err(refuse(violations));
             }
         };
+        let templates = form.template_sources(&mut accepted.value);
         let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
         let subscription = Subscription {
             id,
@@ -241,10 +255,16 @@ impl Catalog {
             provider_config: accepted.value,
             config_version: form.version(),
             events: input.events,
+            filter: input.filter,
+            entity_key: input.entity_key,
             enabled: input.enabled,
             created_at,
             updated_at: self.clock.now(),
         };
+        let misfits = self.misfits(&subscription, &rules, &templates);
+        if !misfits.is_empty() {
+            return Err(refuse(misfits));
+        }
         let stored = Stored { subscription, secrets };
         let revision = self.put(Kind::Subscription, id, &stored).await?;
         let prepared = self.prepare(stored, revision);
@@ -307,13 +327,14 @@ impl Catalog {
             let form = provider.form.as_ref().ok_or_else(|| format!("{} is not loaded", subscription.provider_id))?;
             Opened::open(&self.vault, form, &subscription.id.to_string(), &subscription.provider_config, &secrets)
         });
-        match opened {
-            Ok(opened) => Prepared { revision, subscription, problem: None, opened },
-            Err(problem) => {
-                tracing::warn!(subscription = %subscription.id, %problem, "the subscription cannot deliver");
-                Prepared { revision, subscription, problem: Some(problem), opened: Opened::default() }
-            }
+        let rules = Rules::compile(subscription.filter.as_deref(), subscription.entity_key.as_deref());
+        let (rules, unfit) = rules.map_or_else(|unfit| (Rules::default(), Some(unfit[0].to_string())), |rules| (rules, None));
+        let (opened, problem) = opened.map_or_else(|problem| (Opened::default(), Some(problem)), |opened| (opened, None));
+        let problem = problem.or(unfit);
+        if let Some(problem) = &problem {
+            tracing::warn!(subscription = %subscription.id, %problem, "the subscription cannot deliver");
         }
+        Prepared { revision, subscription, problem, opened, rules }
     }
 }
 

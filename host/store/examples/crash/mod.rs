@@ -28,7 +28,7 @@ pub(crate) fn event_for(id: EventId, bytes: usize) -> NewEvent {
     };
     let provider: postern_core::ProviderId = "crash.test".parse().expect("a good id");
     let routes = (0..1 + bits % 8)
-        .map(|index| Route { subscription: SubscriptionId::from_bytes((bits ^ index).to_be_bytes()), provider: provider.clone() })
+        .map(|index| Route::new(SubscriptionId::from_bytes((bits ^ index).to_be_bytes()), provider.clone()))
         .collect();
     NewEvent { event: Arc::new(event), routes, idempotency: None }
 }

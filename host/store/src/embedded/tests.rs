@@ -48,7 +48,7 @@ fn new_event(payload: &str) -> NewEvent {
         timestamp: Timestamp::now(),
         payload: Json::parse(format!("\"{payload}\"")).unwrap(),
     };
-    let route = Route { subscription: SubscriptionId::generate(), provider: "p.q".parse().unwrap() };
+    let route = Route::new(SubscriptionId::generate(), "p.q".parse().unwrap());
     NewEvent { event: Arc::new(event), routes: vec![route], idempotency: None }
 }
 

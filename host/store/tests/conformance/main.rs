@@ -67,7 +67,7 @@ fn payload(bytes: usize) -> Json {
 }
 
 fn route() -> Route {
-    Route { subscription: SubscriptionId::generate(), provider: "postern.webhook".parse().unwrap() }
+    Route::new(SubscriptionId::generate(), "postern.webhook".parse().unwrap())
 }
 
 fn new_event(routes: usize, bytes: usize) -> NewEvent {
