@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long an opening waits for the threads of a store that this process has just closed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,8 +33,19 @@ pub(crate) struct Sled {
     database: sled::Db,
     log: File,
     blobs: PathBuf,
-    synced_blobs: Mutex<HashSet<PathBuf>>,
+    synced_blobs: Mutex<Synced>,
 }
+
+/// What is known to be synced in the directory of blobs.
+#[derive(Default)]
+struct Synced {
+    files: HashSet<PathBuf>,
+    /// The directory's time of change when it was read.
+    changed: Option<SystemTime>,
+}
+
+/// A directory that changed this long ago and was read since holds nothing new: longer than any file system's clock tick.
+const SETTLED: Duration = Duration::from_secs(2);
 
 impl Sled {
     /// Opens the database in `directory`, and makes it first if need be.
@@ -63,6 +74,16 @@ impl Sled {
 
     /// Syncs the blob files that are new since the last commit, then their directory.
     fn sync_blobs(&self) -> io::Result<()> {
+        let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = match fs::metadata(&self.blobs) {
+            Ok(metadata) => metadata.modified().ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let settled = changed.is_some_and(|changed| changed.elapsed().is_ok_and(|elapsed| elapsed > SETTLED));
+        if settled && synced.changed == changed {
+            return Ok(());
+        }
         let entries = match fs::read_dir(&self.blobs) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -72,9 +93,8 @@ impl Sled {
         for entry in entries {
             found.insert(entry?.path());
         }
-        let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = false;
-        for path in found.difference(&synced) {
+        for path in found.difference(&synced.files) {
             match disk::open_for_sync(path) {
                 Ok(file) => file.sync_all()?,
                 // The background collector removes blobs that nothing refers to.
@@ -86,7 +106,8 @@ impl Sled {
         if new {
             disk::sync_directory(&self.blobs)?;
         }
-        *synced = found;
+        // Only a reading of a directory that had settled before can be relied on later.
+        *synced = Synced { files: found, changed: changed.filter(|_| settled) };
         Ok(())
     }
 }
