@@ -3,8 +3,8 @@
 use crate::Catalog;
 use crate::catalog::settings::Opened;
 use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState};
-use postern_core::Timestamp;
 use postern_core::delivery::{Attempt, Cause, Outcome, ProviderBuild, Retry};
+use postern_core::{DeliveryId, Event, Subscription, Timestamp};
 use postern_egress::Seals;
 use postern_events::template;
 use postern_runtime::{CallError, Delivery, Entity, Failure, Receipt, Report};
@@ -27,7 +27,7 @@ impl Catalog {
         let Ok(prepared) = self.subscription(claim.route.subscription) else {
             return Attempted::Withdrawn("the subscription was deleted".into());
         };
-        if !prepared.subscription.enabled {
+        if !prepared.subscription.enabled && !claim.route.test {
             return Attempted::Withdrawn("the subscription is disabled".into());
         }
         if let Some(problem) = &claim.route.problem {
@@ -82,6 +82,20 @@ impl Catalog {
     }
 }
 
+/// What templates see of a delivery.
+pub(crate) fn context(id: &DeliveryId, attempt: u32, event: &Event, subscription: &Subscription) -> template::Context {
+    template::Context::new(&template::Delivery {
+        id: &id.to_string(),
+        attempt,
+        event_id: &event.id.to_string(),
+        event_type: event.event_type.as_str(),
+        timestamp: &event.timestamp.to_string(),
+        payload: &event.payload.to_value(),
+        subscription_id: &subscription.id.to_string(),
+        subscription_name: &subscription.name,
+    })
+}
+
 impl Catalog {
     /// The subscription's connection, if it has one; or why the subscription cannot deliver.
     fn usable_settings(&self, prepared: &Prepared) -> Result<Option<Arc<PreparedConnection>>, String> {
@@ -111,18 +125,7 @@ fn guest_delivery(
     let (id, event_id, timestamp) = (claim.id.to_string(), event.id.to_string(), event.timestamp.to_string());
     let subscription_id = subscription.id.to_string();
     let has_templates = prepared.opened.has_templates() || connection.is_some_and(Opened::has_templates);
-    let context = has_templates.then(|| {
-        template::Context::new(&template::Delivery {
-            id: &id,
-            attempt: number,
-            event_id: &event_id,
-            event_type: event.event_type.as_str(),
-            timestamp: &timestamp,
-            payload: &event.payload.to_value(),
-            subscription_id: &subscription_id,
-            subscription_name: &subscription.name,
-        })
-    });
+    let context = has_templates.then(|| context(&claim.id, number, event, subscription));
     let mut render = |opened: &Opened| {
         opened
             .for_call(context.as_ref(), seals)

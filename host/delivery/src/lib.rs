@@ -30,4 +30,4 @@ pub use coordinator::Coordinator;
 pub use emit::{Emission, EmissionKey, Emitted};
 pub use error::Error;
 pub use postern_runtime::{OptionItem, Report};
-pub use trial::{Question, Trial};
+pub use trial::{Question, TestEvent, Trial};

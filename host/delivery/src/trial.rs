@@ -1,14 +1,23 @@
-//! Trying out: settings before they are saved, and the entries of drop-downs.
+//! Trying out: subscriptions with a test event, settings before they are saved, and the entries of drop-downs.
 
 use crate::catalog::settings::{Opened, accept};
-use crate::catalog::{Provider, connection_form};
+use crate::catalog::{Prepared, Provider, connection_form};
 use crate::{Catalog, Error};
-use postern_core::{ConnectionId, ProviderId};
+use postern_core::delivery::Route;
+use postern_core::{ConnectionId, DeliveryId, Event, EventId, EventTypeId, Json, ProviderId, SubscriptionId};
 use postern_egress::{Call, Seals};
+use postern_events::Violation;
+use postern_events::registry::Refused;
 use postern_runtime::{Component, OptionItem, OptionsRequest, Report, Settings};
+use postern_store::NewEvent;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// How much longer than a call a test may take: it waits for a place like any delivery.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Settings that somebody wants to try.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,7 +51,115 @@ pub struct Question {
     pub query: Option<String>,
 }
 
+/// Which event to try a subscription with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestEvent {
+    /// The event type; none means the first that the subscription names.
+    #[serde(default)]
+    pub event_type: Option<EventTypeId>,
+    /// The payload as it would be emitted; none means the event type's example, or one made from its schema.
+    #[serde(default)]
+    pub payload: Option<Value>,
+}
+
 impl Catalog {
+    /// Sends a test event to one subscription, through the whole real path, and waits for its only attempt. Neither the
+    /// filter nor whether the subscription is enabled counts.
+    ///
+    /// # Errors
+    /// There is no such subscription or event type, the payload does not fit, or no example can be made.
+    pub async fn send_test(&self, id: SubscriptionId, test: TestEvent) -> Result<DeliveryId, Error> {
+        let prepared = self.subscription(id)?;
+        let event = self.test_event(&prepared, test)?;
+        let subscription = &prepared.subscription;
+        let route = Route { test: true, ..Route::new(subscription.id, subscription.provider_id.clone()) };
+        let delivery = DeliveryId { event: event.id, index: 0 };
+        let mut finished = self.finished.subscribe();
+        self.store.ingest(NewEvent { event: Arc::new(event), routes: vec![route], idempotency: None }).await?;
+        let wait = async {
+            loop {
+                match finished.recv().await {
+                    Ok(id) if id == delivery => return Ok(()),
+                    Ok(_) => {}
+                    // Too much happened to follow it; the store knows.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        let found = self.store.delivery(delivery).await?;
+                        if found.is_some_and(|(found, _)| found.state.is_final()) {
+                            return Ok(());
+                        }
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return Err(Error::Internal("the daemon is stopping".into())),
+                }
+            }
+        };
+        match tokio::time::timeout(self.runtime.limits().call() + SLACK, wait).await {
+            Ok(result) => result.map(|()| delivery),
+            Err(_) => Err(Error::Conflict(format!(
+                "the test {delivery} is queued, but its attempt did not end in time; look at it later"
+            ))),
+        }
+    }
+
+    /// The subscription's settings as they would be rendered for a test event. Nothing is sent; secrets stay masked.
+    ///
+    /// # Errors
+    /// As [`Catalog::send_test`], or a template does not render.
+    pub fn preview(&self, id: SubscriptionId, test: TestEvent) -> Result<Value, Error> {
+        let prepared = self.subscription(id)?;
+        let event = self.test_event(&prepared, test)?;
+        let context = crate::attempt::context(&DeliveryId { event: event.id, index: 0 }, 1, &event, &prepared.subscription);
+        prepared
+            .opened
+            .preview(&prepared.subscription.provider_config, &context)
+            .map_err(|violation| Error::invalid("a template does not render for this event", vec![violation]))
+    }
+
+    fn test_event(&self, prepared: &Prepared, test: TestEvent) -> Result<Event, Error> {
+        let events = &prepared.subscription.events;
+        let registered = match test.event_type {
+            Some(id) => self.event_type(&id)?,
+            None => self
+                .event_types()
+                .into_iter()
+                .find(|known| events.iter().any(|pattern| pattern.matches(&known.definition.id)))
+                .ok_or_else(|| Error::Conflict("no event type is registered that this subscription names".into()))?,
+        };
+        let id = registered.definition.id.clone();
+        let payload = match test.payload {
+            Some(payload) => match registered.accept(&payload) {
+                Ok(transformed) => transformed.unwrap_or(payload),
+                Err(Refused::Unfit(violations)) => {
+                    let at = |violation: Violation| Violation::new(format!("/payload{}", violation.path), violation.message);
+                    let violations = violations.into_iter().map(at).collect();
+                    return Err(Error::invalid(
+                        format!("the payload does not fit the schema of `{id}`; nothing was sent"),
+                        violations,
+                    ));
+                }
+                Err(Refused::Transform(message)) => {
+                    let violation = Violation::new("/payload", message);
+                    return Err(Error::invalid(
+                        format!("the transform of `{id}` fails on the payload; nothing was sent"),
+                        vec![violation],
+                    ));
+                }
+            },
+            None => registered.sample().ok_or_else(|| {
+                Error::Conflict(format!(
+                    "no example can be made from the schema of `{id}`; give a payload, or register it with an example"
+                ))
+            })?,
+        };
+        Ok(Event {
+            id: EventId::generate(),
+            event_type: id,
+            tenant: prepared.subscription.tenant.clone(),
+            timestamp: self.clock.now(),
+            payload: Json::from_value(&payload),
+        })
+    }
+
     /// Tries settings out that need not be saved.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::path::Path;
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
-use postern_core::delivery::Status;
+use postern_core::delivery::{Status, Step};
 use postern_core::{Delivery, DeliveryId, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
 use postern_store::DeliveryFilter;
 use serde::Deserialize;
@@ -54,9 +54,19 @@ pub(super) async fn list(access: Read, State(app): State<App>, Params(listing): 
 
 pub(super) async fn show(access: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let (delivery, steps) = find(&access, &app, &id).await?;
-    let mut view = view(&delivery);
+    Ok(with_history(&delivery, &steps))
+}
+
+/// A delivery with its history.
+pub(super) async fn whole(app: &App, id: DeliveryId) -> Result<Json<Value>, Problem> {
+    let (delivery, steps) = app.store.delivery(id).await?.ok_or_else(|| Problem::not_found("delivery", id))?;
+    Ok(with_history(&delivery, &steps))
+}
+
+fn with_history(delivery: &Delivery, steps: &[Step]) -> Json<Value> {
+    let mut view = view(delivery);
     view["history"] = json!(steps);
-    Ok(Json(view))
+    Json(view)
 }
 
 pub(super) async fn attempt(
@@ -69,7 +79,7 @@ pub(super) async fn attempt(
     attempt.map(|attempt| Json(json!(attempt))).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))
 }
 
-async fn find(access: &Read, app: &App, id: &str) -> Result<(Delivery, Vec<postern_core::delivery::Step>), Problem> {
+async fn find(access: &Read, app: &App, id: &str) -> Result<(Delivery, Vec<Step>), Problem> {
     let parsed: DeliveryId = parse(id)?;
     let found = app.store.delivery(parsed).await?.filter(|(delivery, _)| access.sees(&delivery.tenant));
     found.ok_or_else(|| Problem::not_found("delivery", id))

@@ -40,6 +40,8 @@ pub fn router(app: App) -> Router {
         .route("/connections/{id}/test", post(connections::test))
         .route("/subscriptions", get(subscriptions::list).post(subscriptions::create))
         .route("/subscriptions/{id}", get(subscriptions::show).patch(subscriptions::update).delete(subscriptions::remove))
+        .route("/subscriptions/{id}/send-test", post(subscriptions::send_test))
+        .route("/subscriptions/{id}/preview", post(subscriptions::preview))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/attempts/{number}", get(deliveries::attempt))

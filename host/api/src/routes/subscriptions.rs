@@ -1,6 +1,6 @@
 //! Subscriptions.
 
-use super::{page, parse};
+use super::{deliveries, page, parse};
 use crate::App;
 use crate::access::{Admin, Read, Tenancy};
 use crate::body::{Body, Paging, Params};
@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_core::{SubscriptionId, TenantId};
+use postern_delivery::TestEvent;
 use postern_delivery::catalog::{Prepared, SubscriptionInput};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -83,6 +84,29 @@ pub(super) async fn remove(
     let id = find(&access, &app, &id)?.subscription.id;
     app.catalog.delete_subscription(id, expected).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends a test event and answers with what came of it.
+pub(super) async fn send_test(
+    access: Admin,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(test): Body<TestEvent>,
+) -> Result<Json<Value>, Problem> {
+    let id = find(&access, &app, &id)?.subscription.id;
+    let delivery = app.catalog.send_test(id, test).await?;
+    deliveries::whole(&app, delivery).await
+}
+
+/// The settings as they would be rendered; nothing is sent.
+pub(super) async fn preview(
+    access: Read,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(test): Body<TestEvent>,
+) -> Result<Json<Value>, Problem> {
+    let id = find(&access, &app, &id)?.subscription.id;
+    Ok(Json(json!({ "providerConfig": app.catalog.preview(id, test)? })))
 }
 
 /// One of another tenant is not there.

@@ -3,7 +3,7 @@
 use super::json;
 use crate::arguments::Remote;
 use crate::output::{Format, print};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -61,6 +61,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Send it a test event, through the whole real path, and show what came of it.
+    Test {
+        /// The subscription's id.
+        id: String,
+        /// The event type; none means the first that the subscription names.
+        #[arg(long = "type")]
+        event_type: Option<String>,
+        /// The payload: JSON, @FILE or - for standard input. None: an example.
+        #[arg(long)]
+        payload: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Let it get new deliveries again.
     Enable {
         /// The subscription's id.
@@ -107,6 +120,17 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
         Command::Update { id, change, format } => {
             let updated = client.patch(&path(&id), json(&change)?).await?;
             format.object(&updated, Some(format!("updated {id}")))
+        }
+        Command::Test { id, event_type, payload, format } => {
+            let mut body = json!({ "eventType": event_type });
+            if let Some(payload) = payload {
+                body["payload"] = json(&payload)?;
+            }
+            let result = client.post(&format!("{}/send-test", path(&id)), body).await?;
+            let delivery = result["id"].as_str().unwrap_or_default().to_owned();
+            let success = result["status"] == "success";
+            format.object(&result, success.then(|| format!("delivered as {delivery}")))?;
+            if success { Ok(()) } else { bail!("the test failed: {}", result["error"].as_str().unwrap_or_default()) }
         }
         Command::Enable { id } => {
             client.patch(&path(&id), json!({ "enabled": true })).await?;

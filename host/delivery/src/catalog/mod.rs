@@ -16,7 +16,7 @@ pub use subscriptions::{Prepared, SubscriptionInput};
 use crate::Error;
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
-use postern_core::{Clock, ConnectionId, ProviderId};
+use postern_core::{Clock, ConnectionId, DeliveryId, ProviderId};
 use postern_egress::Broker;
 use postern_events::Violation;
 use postern_events::registry::Registry;
@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use subscriptions::Subscriptions;
+use tokio::sync::broadcast;
 
 /// What a catalog is made of.
 pub struct Parts {
@@ -59,6 +60,8 @@ pub struct Catalog {
     providers: ArcSwap<BTreeMap<ProviderId, Arc<Provider>>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<PreparedConnection>>>,
     subscriptions: RwLock<Subscriptions>,
+    /// Tells of each delivery whose step was recorded.
+    pub(crate) finished: broadcast::Sender<DeliveryId>,
     /// Held while something is changed, so that checks and changes belong together.
     changing: tokio::sync::Mutex<()>,
 }
@@ -84,6 +87,7 @@ impl Catalog {
             providers: ArcSwap::default(),
             connections: RwLock::default(),
             subscriptions: RwLock::default(),
+            finished: broadcast::channel(1024).0,
             changing: tokio::sync::Mutex::new(()),
         };
         catalog.load_event_types().await?;

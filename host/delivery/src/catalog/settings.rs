@@ -70,6 +70,13 @@ impl Opened {
         !self.templates.is_empty()
     }
 
+    /// Masked settings with their templates rendered.
+    pub(crate) fn preview(&self, masked: &Value, context: &Context) -> Result<Value, Violation> {
+        let mut value = masked.clone();
+        render(&self.templates, &mut value, context)?;
+        Ok(value)
+    }
+
     /// The templates' texts by pointer.
     pub(crate) fn template_sources(&self) -> Vec<(String, String)> {
         let clear = Value::Object((*self.clear).clone());
