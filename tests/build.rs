@@ -1,8 +1,11 @@
-//! Builds the providers that misbehave, as the product's own are built.
+//! Builds the providers that tests use, as the product's own are built.
 
 use postern_guest_builder::{Guest, Result, build};
 
 fn main() -> Result<()> {
-    build(&[Guest { package: "postern-fixture-hostile", folder: "tests/fixtures/hostile" }])?;
+    build(&[
+        Guest { package: "postern-fixture-connected", folder: "tests/fixtures/connected" },
+        Guest { package: "postern-fixture-hostile", folder: "tests/fixtures/hostile" },
+    ])?;
     Ok(())
 }

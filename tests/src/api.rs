@@ -1,7 +1,7 @@
 //! Calls of the HTTP API.
 
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -43,6 +43,11 @@ impl Answer {
     pub fn success(self) -> Value {
         assert!((200..300).contains(&self.status), "refused: {} {}", self.status, self.text);
         self.json()
+    }
+
+    /// A header's value; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The problem document, whose status, code and form are checked.
@@ -102,6 +107,25 @@ impl Api {
         }
         let response = request.header(CONTENT_TYPE, kind).body(body).send().await?;
         Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), text: response.text().await? })
+    }
+
+    /// Makes a call with JSON and with headers of its own, which may replace `Content-Type`.
+    ///
+    /// # Panics
+    /// There was no answer.
+    pub async fn call_with(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.server)).header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let mut own = HeaderMap::new();
+        for (name, value) in headers {
+            own.insert(HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.parse().expect("a value"));
+        }
+        let sent = request.headers(own).body(if body.is_null() { String::new() } else { body.to_string() }).send().await;
+        let response = sent.unwrap_or_else(|error| panic!("no answer to {path}: {error:?}"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.expect("a whole answer") }
     }
 
     /// Makes a call with JSON, or with nothing if that is null.

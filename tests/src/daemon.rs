@@ -15,6 +15,7 @@ pub struct Daemon {
     pub api: Api,
     child: Child,
     home: TempDir,
+    address_space: Option<u64>,
 }
 
 /// What a command printed, and how it ended.
@@ -49,12 +50,14 @@ impl Daemon {
     pub(crate) async fn launch(builder: Builder) -> Self {
         let home = tempfile::Builder::new().prefix("postern-test-").tempdir().expect("a temporary directory");
         builder.write(home.path());
-        let (child, api) = Self::run(&home).await.unwrap_or_else(|ended| panic!("the daemon does not start: {ended:?}"));
-        Self { api, child, home }
+        let address_space = builder.address_space;
+        let started = Self::run(&home, address_space).await;
+        let (child, api) = started.unwrap_or_else(|ended| panic!("the daemon does not start: {ended:?}"));
+        Self { api, child, home, address_space }
     }
 
-    async fn run(home: &TempDir) -> Result<(Child, Api), Ended> {
-        let mut child = serve(home);
+    async fn run(home: &TempDir, address_space: Option<u64>) -> Result<(Child, Api), Ended> {
+        let mut child = serve(home, address_space);
         let address = ready(&mut child, home).await?;
         let token = fs::read_to_string(home.path().join("data/admin-token")).expect("the first admin token");
         Ok((child, Api::new(format!("http://{address}"), Some(token.trim().to_owned()))))
@@ -108,7 +111,7 @@ impl Daemon {
     /// # Errors
     /// It ended.
     pub async fn try_restart(&mut self) -> Result<(), Ended> {
-        (self.child, self.api) = Self::run(&self.home).await?;
+        (self.child, self.api) = Self::run(&self.home, self.address_space).await?;
         Ok(())
     }
 
@@ -120,7 +123,7 @@ impl Daemon {
         let twin = tempfile::tempdir().expect("a temporary directory");
         builder.write(twin.path());
         std::os::unix::fs::symlink(self.data(), twin.path().join("data")).expect("a link to the data");
-        let mut child = serve(&twin);
+        let mut child = serve(&twin, builder.address_space);
         match ready(&mut child, &twin).await {
             Err(ended) => ended,
             Ok(_) => {

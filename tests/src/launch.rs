@@ -23,6 +23,7 @@ pub enum Engine {
 pub struct Builder {
     engine: Engine,
     changes: Vec<toml::Table>,
+    pub(crate) address_space: Option<u64>,
 }
 
 /// A process that ended.
@@ -65,6 +66,13 @@ impl Builder {
         self
     }
 
+    /// Bounds the process's address space, in KiB, as `ulimit -v` does.
+    #[must_use]
+    pub fn address_space(mut self, kibibytes: u64) -> Self {
+        self.address_space = Some(kibibytes);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -75,6 +83,7 @@ impl Builder {
         WARM.get_or_init(|| async {
             let daemon = Daemon::launch(Self::default()).await;
             daemon.add_hostile().await;
+            daemon.add_connected().await;
         })
         .await;
         Daemon::launch(self).await
@@ -127,13 +136,23 @@ pub fn postern() -> Command {
     command
 }
 
-/// Starts `postern serve` on the directory's configuration and data.
-pub(crate) fn serve(home: &TempDir) -> Child {
+/// Starts `postern serve` on the directory's configuration and data, with at most so many KiB of address space.
+pub(crate) fn serve(home: &TempDir, address_space: Option<u64>) -> Child {
     let path = |name: &str| home.path().join(name);
     // A reader must not take the last run's address for this one's.
     let _ = fs::remove_file(path("ready"));
     let stderr = File::create(path("stderr")).expect("a file for what it says");
-    postern()
+    let mut command = postern();
+    if let Some(kibibytes) = address_space {
+        let mut shell = Command::new("sh");
+        // The shell becomes the program, so that signals reach it.
+        shell.args(["-c", &format!("ulimit -v {kibibytes} && exec \"$0\" \"$@\"")]).arg(command.get_program());
+        for (name, _) in command.get_envs() {
+            shell.env_remove(name);
+        }
+        command = shell;
+    }
+    command
         .arg("serve")
         .args([c("--config"), path("postern.toml"), c("--data"), path("data"), c("--ready-file"), path("ready")])
         .args(["--listen", "127.0.0.1:0"])

@@ -9,10 +9,12 @@
 //! | [`launch`] | where the binary is, and the configuration that tests run with |
 //! | [`api`] | calls of the HTTP API, with the whole answer |
 //! | [`platform`] | what most tests need: an event type, subscriptions, emissions, settled deliveries |
+//! | [`chat`] | the provider with a connection, and the chat that it speaks to |
 //! | [`receiver`] | an HTTP server that records requests and answers from a script |
 //! | [`wait`] | waiting for a condition |
 
 pub mod api;
+pub mod chat;
 pub mod daemon;
 pub mod launch;
 pub mod platform;
@@ -26,6 +28,9 @@ pub use receiver::{Received, Receiver, Reply};
 
 /// A provider that misbehaves on request, as a component.
 pub static HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-hostile.wasm"));
+
+/// A provider with a connection, as a component.
+pub static CONNECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-connected.wasm"));
 
 /// Makes two tests of each function: one with the store on sled, one on redb.
 #[macro_export]

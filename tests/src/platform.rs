@@ -58,10 +58,15 @@ impl Daemon {
 
     /// Adds and approves the fixture.
     pub async fn add_hostile(&self) {
+        self.add_provider(FIXTURE, HOSTILE).await;
+    }
+
+    /// Adds and approves a provider of the plugin `test`.
+    pub async fn add_provider(&self, id: &str, component: &[u8]) {
         let path = "/api/v1/providers?plugin=test";
-        let answer = self.api.send(Method::POST, path, "application/wasm", HOSTILE.to_vec()).await.expect("an answer");
+        let answer = self.api.send(Method::POST, path, "application/wasm", component.to_vec()).await.expect("an answer");
         assert_eq!(answer.success()["state"], "awaiting-approval");
-        assert_eq!(self.api.post(&format!("/api/v1/providers/{FIXTURE}/approve"), Value::Null).await["state"], "active");
+        assert_eq!(self.api.post(&format!("/api/v1/providers/{id}/approve"), Value::Null).await["state"], "active");
     }
 
     /// Subscribes the fixture to [`INCIDENT_CREATED`].

@@ -64,7 +64,7 @@ impl Catalog {
     /// Something in it does not fit; each place is named.
     pub async fn create_connection(&self, input: ConnectionInput) -> Result<Arc<PreparedConnection>, Error> {
         let _changing = self.changing.lock().await;
-        self.save_connection(ConnectionId::generate(), input, self.clock.now(), None).await
+        self.save_connection(ConnectionId::generate(), input, None, None).await
     }
 
     /// Changes a connection by a JSON merge patch (RFC 7396); a secret's mark keeps the secret.
@@ -103,7 +103,7 @@ impl Catalog {
         if !fixed.is_empty() {
             return Err(Error::invalid("the connection is not changed", fixed));
         }
-        self.save_connection(id, input, connection.created_at, Some(&before)).await
+        self.save_connection(id, input, Some(connection.created_at), Some(&before)).await
     }
 
     /// Removes a connection.
@@ -169,7 +169,7 @@ impl Catalog {
         &self,
         id: ConnectionId,
         input: ConnectionInput,
-        created_at: Timestamp,
+        created_at: Option<Timestamp>,
         before: Option<&PreparedConnection>,
     ) -> Result<Arc<PreparedConnection>, Error> {
         let mut violations = super::check_names(&input.name, input.description.as_deref());
@@ -194,6 +194,7 @@ impl Catalog {
             }
         };
         let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
+        let now = self.clock.now();
         let connection = Connection {
             id,
             tenant: input.tenant.unwrap_or_default(),
@@ -202,8 +203,8 @@ impl Catalog {
             provider_id: input.provider_id,
             settings: accepted.value,
             settings_version: form.version(),
-            created_at,
-            updated_at: self.clock.now(),
+            created_at: created_at.unwrap_or(now),
+            updated_at: now,
         };
         let stored = Stored { connection, secrets };
         let revision = self.put(Kind::Connection, id, &stored).await?;

@@ -254,7 +254,8 @@ impl Catalog {
             providers.remove(id);
             providers
         });
-        Ok(())
+        // Connections may be left; they then say that their provider is gone.
+        self.hold_connections_again(id).await
     }
 
     /// The broker's side of one call of a provider.

@@ -107,8 +107,7 @@ impl Catalog {
     /// Something in it does not fit; each place is named.
     pub async fn create_subscription(&self, input: SubscriptionInput) -> Result<Arc<Prepared>, Error> {
         let _changing = self.changing.lock().await;
-        let now = self.clock.now();
-        self.save(SubscriptionId::generate(), input, now, None).await
+        self.save(SubscriptionId::generate(), input, None, None).await
     }
 
     /// Changes a subscription by a JSON merge patch (RFC 7396): what is absent stays, null clears, a secret's mark
@@ -149,7 +148,7 @@ impl Catalog {
                 vec![Violation::new("/tenant", "a subscription stays in its tenant")],
             ));
         }
-        self.save(id, input, subscription.created_at, Some(&current)).await
+        self.save(id, input, Some(subscription.created_at), Some(&current)).await
     }
 
     /// Removes a subscription. What is queued for it is not delivered any more.
@@ -212,7 +211,7 @@ impl Catalog {
         &self,
         id: SubscriptionId,
         input: SubscriptionInput,
-        created_at: Timestamp,
+        created_at: Option<Timestamp>,
         before: Option<&Prepared>,
     ) -> Result<Arc<Prepared>, Error> {
         let mut violations = super::check_names(&input.name, input.description.as_deref());
@@ -245,6 +244,7 @@ impl Catalog {
         };
         let templates = form.template_sources(&mut accepted.value);
         let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
+        let now = self.clock.now();
         let subscription = Subscription {
             id,
             tenant: input.tenant.unwrap_or_default(),
@@ -258,8 +258,8 @@ impl Catalog {
             filter: input.filter,
             entity_key: input.entity_key,
             enabled: input.enabled,
-            created_at,
-            updated_at: self.clock.now(),
+            created_at: created_at.unwrap_or(now),
+            updated_at: now,
         };
         let misfits = self.misfits(&subscription, &rules, &templates);
         if !misfits.is_empty() {

@@ -1,0 +1,6 @@
+//! Connections: kept with their secrets sealed, tried out, and used by subscriptions.
+
+mod commands;
+mod kept;
+mod tried;
+mod used;
