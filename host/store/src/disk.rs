@@ -45,6 +45,18 @@ pub(crate) fn open_for_sync(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(cfg!(windows)).open(path)
 }
 
+/// Asks the file system to finish each write to this file, or to files made in this directory from now on, before it
+/// returns (`FS_SYNC_FL`, what `chattr +S` sets). Answers whether it knows such a thing; not all do.
+pub(crate) fn write_through(path: &Path) -> bool {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let set = || -> io::Result<()> {
+        let file = File::open(path)?;
+        let flags = ioctl_getflags(&file)?;
+        Ok(ioctl_setflags(&file, flags | IFlags::SYNC)?)
+    };
+    set().is_ok()
+}
+
 /// Puts a whole file in place of the one with this name, or makes it: nobody ever sees, or finds after a crash, a part.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));

@@ -7,6 +7,10 @@
 //! - A commit is one batch on one tree, `flush`, then `fdatasync` through a descriptor of our own.
 //! - Whatever lies in `blobs/` is synced as well, with its directory. Values stay far below the size at which blobs are
 //!   made ([`crate::record::CHUNK`]), so this is the second line.
+//! - Where the file system can, each of sled's writes is finished before the next (`chattr +S`). Within one commit sled
+//!   may write over a segment whose content it has moved to the end of the file, and only an fsync makes the file's
+//!   new end last. That is our explanation, not a proof, of one round in 38 in which a power cut lost a store of events
+//!   of 200 KB. It costs nothing that can be measured: a commit writes once or twice and waits for the disk anyway.
 //! - A snapshot that was being written when the process ended is removed before the opening; one that cannot be read
 //!   is moved away. sled then reads its whole log instead.
 //! - sled panics on some damage. The opening catches that and says so.
@@ -53,6 +57,13 @@ impl Sled {
         let at = |error: io::Error| KvError(error.to_string());
         disk::create_directory(directory).map_err(at)?;
         remove_unfinished_snapshots(directory).map_err(at)?;
+        if !disk::write_through(directory) {
+            tracing::debug!(directory = %directory.display(), "this file system cannot be told to write through");
+        }
+        let log = directory.join("db");
+        if log.exists() {
+            disk::write_through(&log);
+        }
         let database = match open(directory, cache_bytes) {
             Err(Opening::Corrupt(reason)) if move_snapshots_away(directory).map_err(at)? => {
                 tracing::warn!(%reason, "sled could not read its snapshot; it was moved away and the whole log is read");
