@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that providers can be compiled to WebAssembly. Says nothing when there is nothing to do.
+# Makes sure that providers can be compiled to WebAssembly, and says which way.
 #
 # The compiler in use needs the target's standard library, which rustup installs. Where rustup cannot, Debian's packages
 # bring a compiler with the source of its own standard library; they are installed if this runs as root.
@@ -25,12 +25,22 @@ install() {
     apt-get install --yes --quiet --no-install-recommends "$@" >/dev/null
 }
 
-has_target && exit 0
-has_debian && has_linker && exit 0
+by_toolchain() {
+    echo "Providers are compiled by the toolchain in use, which has $target."
+    exit 0
+}
+
+by_debian() {
+    echo "Providers are compiled by Debian's compiler: the toolchain in use has no standard library for $target."
+    exit 0
+}
+
+has_target && by_toolchain
+has_debian && has_linker && by_debian
 
 # A failure may be slow where nothing can be downloaded, so it has a bound.
 if command -v rustup >/dev/null && command -v timeout >/dev/null; then
-    timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target && exit 0
+    timeout 60 rustup target add "$target" >/dev/null 2>&1 && has_target && by_toolchain
 fi
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -40,7 +50,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     # The lists may be missing or old: then fetch them and try once more.
     # shellcheck disable=SC2086 # one word for each package
     install $packages 2>/dev/null || { apt-get update --quiet >/dev/null && install $packages; }
-    exit 0
+    by_debian
 fi
 
 echo "Providers are compiled to WebAssembly, and no compiler here can do it. Either of these helps:" >&2
