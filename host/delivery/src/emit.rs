@@ -117,15 +117,22 @@ impl Catalog {
         match self.event_type(id)?.accept(&payload) {
             Ok(None) => Ok((payload, false)),
             Ok(Some(transformed)) => Ok((transformed, true)),
-            Err(Refused::Unfit(violations)) => {
-                let at = |violation: Violation| Violation::new(format!("{place}/payload{}", violation.path), violation.message);
-                let message = format!("the payload does not fit the schema of `{id}`; nothing was emitted");
-                Err(Error::invalid(message, violations.into_iter().map(at).collect()))
-            }
-            Err(Refused::Transform(message)) => {
-                let violation = Violation::new(format!("{place}/payload"), message);
-                Err(Error::invalid(format!("the transform of `{id}` fails on the payload; nothing was emitted"), vec![violation]))
-            }
+            Err(refused) => Err(refuse(id, refused, place, "nothing was emitted")),
+        }
+    }
+}
+
+/// What a payload was refused for, with places below `place` and what did not happen therefore.
+pub(crate) fn refuse(id: &EventTypeId, refused: Refused, place: &str, consequence: &str) -> Error {
+    match refused {
+        Refused::Unfit(violations) => {
+            let at = |violation: Violation| Violation::new(format!("{place}/payload{}", violation.path), violation.message);
+            let message = format!("the payload does not fit the schema of `{id}`; {consequence}");
+            Error::invalid(message, violations.into_iter().map(at).collect())
+        }
+        Refused::Transform(message) => {
+            let violation = Violation::new(format!("{place}/payload"), message);
+            Error::invalid(format!("the transform of `{id}` fails on the payload; {consequence}"), vec![violation])
         }
     }
 }

@@ -2,12 +2,11 @@
 
 use crate::catalog::settings::{Opened, accept};
 use crate::catalog::{Prepared, Provider, connection_form};
+use crate::emit::refuse;
 use crate::{Catalog, Error};
 use postern_core::delivery::Route;
 use postern_core::{ConnectionId, DeliveryId, Event, EventId, EventTypeId, Json, ProviderId, SubscriptionId};
 use postern_egress::{Call, Seals};
-use postern_events::Violation;
-use postern_events::registry::Refused;
 use postern_runtime::{Component, OptionItem, OptionsRequest, Report, Settings};
 use postern_store::NewEvent;
 use serde::Deserialize;
@@ -129,21 +128,7 @@ impl Catalog {
         let payload = match test.payload {
             Some(payload) => match registered.accept(&payload) {
                 Ok(transformed) => transformed.unwrap_or(payload),
-                Err(Refused::Unfit(violations)) => {
-                    let at = |violation: Violation| Violation::new(format!("/payload{}", violation.path), violation.message);
-                    let violations = violations.into_iter().map(at).collect();
-                    return Err(Error::invalid(
-                        format!("the payload does not fit the schema of `{id}`; nothing was sent"),
-                        violations,
-                    ));
-                }
-                Err(Refused::Transform(message)) => {
-                    let violation = Violation::new("/payload", message);
-                    return Err(Error::invalid(
-                        format!("the transform of `{id}` fails on the payload; nothing was sent"),
-                        vec![violation],
-                    ));
-                }
+                Err(refused) => return Err(refuse(&id, refused, "", "nothing was sent")),
             },
             None => registered.sample().ok_or_else(|| {
                 Error::Conflict(format!(
