@@ -1,5 +1,5 @@
-//! `postern-bench`: what a sandboxed delivery costs next to the same code called natively, and how many deliveries a second
-//! the real daemon makes.
+//! `postern-bench`: what a sandboxed delivery costs next to the same code called natively, what the host itself does with an
+//! event, and how many deliveries a second the real daemon makes.
 //!
 //! Invariants:
 //! - Everything is on this machine: the load, the daemon and the receiver talk over loopback addresses only.
@@ -11,22 +11,32 @@
 //! |---|---|
 //! | `machine` | what it runs on |
 //! | `sandbox` | one delivery: sandboxed and native |
+//! | `matching` | finding an event's subscriptions among few and among many |
+//! | `preparation` | validation, jq programs and templates |
 //! | `throughput` | the daemon under load |
+//! | `turns` | times short pieces of work in turns |
 //! | `receiver` | answers what is delivered and notes when it came |
 //! | `statistics` | medians and percentiles |
 //! | `report` | tables and JSON |
 
 mod machine;
+mod matching;
+mod preparation;
 mod receiver;
 mod report;
 mod sandbox;
 mod statistics;
 mod throughput;
+mod turns;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use machine::Machine;
 use std::path::PathBuf;
+
+/// The daemon's, so that what is measured in this process allocates as it does there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Postern on this machine. Without a subcommand: everything.
 #[derive(Debug, Parser)]
@@ -58,8 +68,20 @@ struct Common {
 enum What {
     /// The cost of one sandboxed delivery next to the same code called natively.
     Sandbox(sandbox::Options),
+    /// The cost of finding the ten subscriptions of an event among a hundred and among a hundred thousand.
+    Matching,
+    /// The cost of what the host does with an event and a config: validation, jq programs, templates.
+    Preparation,
     /// The daemon under load: deliveries a second, latencies, processor time.
     Throughput(throughput::Options),
+}
+
+impl What {
+    /// Every part, as it is without options.
+    fn all() -> Vec<Self> {
+        let sandbox = Self::Sandbox(sandbox::Options::default());
+        vec![sandbox, Self::Matching, Self::Preparation, Self::Throughput(throughput::Options::default())]
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -67,16 +89,14 @@ async fn main() -> Result<()> {
     let Arguments { what, common } = Arguments::parse();
     let directory = common.directory.clone().unwrap_or_else(std::env::temp_dir);
     let mut report = report::Report::new(Machine::read(&directory)?, common.runs);
-    let (sandbox, throughput) = match what {
-        None => (Some(sandbox::Options::default()), Some(throughput::Options::default())),
-        Some(What::Sandbox(options)) => (Some(options), None),
-        Some(What::Throughput(options)) => (None, Some(options)),
-    };
-    if let Some(options) = sandbox {
-        report.add(sandbox::run(&options, &common).await?);
-    }
-    if let Some(options) = throughput {
-        report.add(throughput::run(&options, &common, &directory).await?);
+    let what = what.map_or_else(What::all, |what| vec![what]);
+    for part in what {
+        report.add(match part {
+            What::Sandbox(options) => sandbox::run(&options, &common).await?,
+            What::Matching => matching::run(&common)?,
+            What::Preparation => preparation::run(&common)?,
+            What::Throughput(options) => throughput::run(&options, &common, &directory).await?,
+        });
     }
     report.print(common.json)
 }

@@ -1,8 +1,9 @@
 //! Taking secrets out of what comes back.
 //!
 //! A receiver may echo what it was sent. Each value of at least four bytes is looked for in its plain form and in the forms
-//! that echoes usually have: JSON-escaped, percent-encoded, hexadecimal and base64. A receiver that wants to tell a secret to
-//! the provider can always find another form; the grant decides whom to trust.
+//! that echoes usually have: JSON-escaped, percent-encoded, hexadecimal and base64, each as the usual libraries write it, and
+//! without the white space that a header loses at its ends. A receiver that wants to tell a secret to the provider can always
+//! find another form; the grant decides whom to trust.
 
 use crate::seal::Seals;
 use crate::substitute::{COMPONENT, SEGMENT, json_escaped};
@@ -28,6 +29,15 @@ const QUERY_VALUE_SHORTEST: usize = 8;
 
 /// JavaScript's `encodeURIComponent` leaves these as well.
 const JAVASCRIPT: &AsciiSet = &COMPONENT.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
+
+/// Python's `quote` leaves the slash.
+const PYTHON: &AsciiSet = &COMPONENT.remove(b'/');
+
+/// PHP's `urlencode` leaves no tilde.
+const PHP: &AsciiSet = &COMPONENT.add(b'~');
+
+/// JavaScript's `encodeURI` leaves whatever has a meaning in a URL.
+const WHOLE_URL: &AsciiSet = &SEGMENT.remove(b'/').remove(b'?').remove(b'#');
 
 /// Everything that is looked for.
 #[derive(Default)]
@@ -72,6 +82,19 @@ impl Needles {
     }
 
     fn add_forms(&mut self, secret: &str) {
+        self.add_spellings(secret);
+        let trimmed = secret.trim_matches([' ', '\t']);
+        if trimmed.len() < secret.len() {
+            self.add_spellings(trimmed);
+        }
+        if !secret.is_ascii() {
+            // Servers that take the bytes of a header for Latin-1, as Node.js does.
+            let misread = Zeroizing::new(trimmed.bytes().map(char::from).collect::<String>());
+            self.add_spellings(&misread);
+        }
+    }
+
+    fn add_spellings(&mut self, secret: &str) {
         if secret.len() < SHORTEST {
             return;
         }
@@ -82,34 +105,34 @@ impl Needles {
             // JSON in JSON.
             self.add(&json_escaped(&json));
         }
-        if let Some(escaped) = json_with(&json, |c| !c.is_ascii()) {
-            self.add(&escaped);
-        }
-        if let Some(escaped) = json_with(&json, |c| matches!(c, '<' | '>' | '&')) {
-            self.add(&escaped);
-        }
-        for set in [COMPONENT, SEGMENT, JAVASCRIPT] {
+        let lower = |unit| format!("\\u{unit:04x}");
+        let escaped = [
+            json_with(secret, |c| !c.is_ascii(), lower),
+            json_with(secret, |c| matches!(c, '<' | '>' | '&'), lower),
+            // .NET's.
+            json_with(secret, |c| !c.is_ascii() || "\"&'+<>`".contains(c), |unit| format!("\\u{unit:04X}")),
+        ];
+        escaped.iter().flatten().for_each(|escaped| self.add(escaped));
+        for set in [COMPONENT, SEGMENT, JAVASCRIPT, PYTHON, WHOLE_URL] {
             self.add_percent_encoded(utf8_percent_encode(secret, set).into());
         }
+        for set in [COMPONENT, PHP] {
+            // In a query, a plus is a space.
+            self.add_percent_encoded(utf8_percent_encode(secret, set).to_string().replace("%20", "+").into());
+        }
         self.add_percent_encoded(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().into());
-        let lower = secret.bytes().fold(String::with_capacity(secret.len() * 2), |mut hex, byte| {
+        let hexadecimal = secret.bytes().fold(String::with_capacity(secret.len() * 2), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        self.add(&lower.to_ascii_uppercase());
-        self.add(&lower);
+        self.add(&hexadecimal.to_ascii_uppercase());
+        self.add(&hexadecimal);
         self.add_base64(secret.as_bytes());
     }
 
     fn add_percent_encoded(&mut self, encoded: Cow<'_, str>) {
         self.add(&encoded);
-        let mut lower = encoded.clone().into_owned();
-        let places: Vec<usize> = lower.match_indices('%').map(|(at, _)| at).collect();
-        for at in places {
-            let digits = lower[at..at + 3].to_ascii_lowercase();
-            lower.replace_range(at..at + 3, &digits);
-        }
-        self.add(&lower);
+        self.add(&with_lower_escapes(&encoded));
     }
 
     /// Base64 turns three bytes into four digits, so a text embedded in another has three possible spellings, by its distance
@@ -126,8 +149,9 @@ impl Needles {
                 self.push(digits, true);
                 if digits.contains(['/', '+']) {
                     self.push(&digits.replace('/', "\\/"), true);
+                    self.push(&digits.replace('+', "\\u002B"), true);
                     let encoded = digits.replace('/', "%2F").replace('+', "%2B");
-                    self.push(&encoded.to_ascii_lowercase_escapes(), true);
+                    self.push(&with_lower_escapes(&encoded), true);
                     self.push(&encoded, true);
                 }
             }
@@ -180,27 +204,26 @@ impl Needles {
     }
 }
 
-/// `%2F` to `%2f`: only the escapes of slash and plus occur in base64.
-trait LowercaseEscapes {
-    fn to_ascii_lowercase_escapes(&self) -> String;
+/// `%2F` as `%2f`, everywhere in a percent-encoded text.
+fn with_lower_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut lower, part| {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        lower.extend(["%", &digits.to_ascii_lowercase(), rest]);
+        lower
+    })
 }
 
-impl LowercaseEscapes for String {
-    fn to_ascii_lowercase_escapes(&self) -> String {
-        self.replace("%2F", "%2f").replace("%2B", "%2b")
-    }
-}
-
-/// The text with `\u` escapes for the characters that `escaped` names, or none if it has none.
-fn json_with(text: &str, escaped: impl Fn(char) -> bool) -> Option<String> {
+/// The inside of the JSON string for a text, where `write` writes the UTF-16 units of the characters that `escaped` names;
+/// none if it has none.
+fn json_with(text: &str, escaped: impl Fn(char) -> bool, write: impl Fn(u16) -> String) -> Option<String> {
     text.contains(&escaped).then(|| {
         text.chars().fold(String::new(), |mut output, c| {
             if escaped(c) {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(output, "\\u{unit:04x}");
-                }
+                output.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| write(*unit)));
             } else {
-                output.push(c);
+                output.push_str(&json_escaped(c.encode_utf8(&mut [0; 4])));
             }
             output
         })

@@ -35,6 +35,11 @@ fn forms(secret: &str) -> Vec<String> {
             .replace("%5F", "_")
             .replace("%7E", "~"),
         url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+        percent(COMPONENT).replace("%20", "+"),
+        percent(PHP).replace("%20", "+"),
+        percent(PYTHON),
+        percent(WHOLE_URL),
+        STANDARD.encode(secret).replace('+', "\\u002B"),
         json_escaped(secret),
         serde_json::to_string(&serde_json::json!({ "a": json_escaped(secret) })).unwrap(),
     ]
@@ -55,9 +60,16 @@ fn every_form_is_taken_out() {
 #[test]
 fn the_usual_escapes_of_json_writers_are_taken_out() {
     let seals = seals("a/b&c<é>d");
-    for form in ["a\\/b&c<é>d", "a/b\\u0026c\\u003cé\\u003ed", "a/b&c<\\u00e9>d"] {
+    let dotnet = "a/b\\u0026c\\u003C\\u00E9\\u003Ed";
+    for form in ["a\\/b&c<é>d", "a/b\\u0026c\\u003cé\\u003ed", "a/b&c<\\u00e9>d", dotnet] {
         assert_eq!(seals.redact(&format!("\"{form}\"")), "\"[secret]\"", "{form}");
     }
+}
+
+#[test]
+fn what_a_header_makes_of_a_secret_is_taken_out() {
+    assert_eq!(seals(" hunter2\t").redact("{\"x-token\":\"hunter2\"}"), "{\"x-token\":\"[secret]\"}");
+    assert_eq!(seals(" pässwörd ").redact("x-token: pÃ¤sswÃ¶rd"), "x-token: [secret]", "UTF-8 read as Latin-1");
 }
 
 #[test]
