@@ -1,5 +1,5 @@
 # The commands of this repository. `make demo` and `make test` need nothing done by hand before.
-# Needed on the machine: a Rust toolchain (rustup), a C compiler and make.
+# Needed on the machine: a Rust toolchain (rustup), a C compiler and make; for the tests also Python 3.10 or later.
 
 CARGO ?= cargo
 POSTERN = target/debug/postern
@@ -12,6 +12,7 @@ demo: build
 
 ## Everything: format, lints, tests, documentation.
 test: check build
+	@tests/schemathesis/prepare.sh
 	$(CARGO) test --workspace --quiet
 
 ## A daemon of your own on ./postern-data, built for speed.

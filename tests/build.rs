@@ -3,9 +3,18 @@
 use postern_guest_builder::{Guest, Result, build};
 
 fn main() -> Result<()> {
+    let migrating = |features| guest("postern-fixture-migrating", "tests/fixtures/migrating", features);
     build(&[
-        Guest { package: "postern-fixture-connected", folder: "tests/fixtures/connected" },
-        Guest { package: "postern-fixture-hostile", folder: "tests/fixtures/hostile" },
+        guest("postern-fixture-connected", "tests/fixtures/connected", &[]),
+        guest("postern-fixture-hostile", "tests/fixtures/hostile", &[]),
+        migrating(&[]),
+        migrating(&["renamed"]),
+        migrating(&["renamed", "repaired"]),
+        migrating(&["plain"]),
     ])?;
     Ok(())
+}
+
+fn guest(package: &'static str, folder: &'static str, features: &'static [&'static str]) -> Guest {
+    Guest { package, folder, features }
 }

@@ -3,6 +3,6 @@
 use postern_guest_builder::{Guest, Result, build};
 
 fn main() -> Result<()> {
-    build(&[Guest { package: "postern-provider-webhook", folder: "providers/webhook" }])?;
+    build(&[Guest { package: "postern-provider-webhook", folder: "providers/webhook", features: &[] }])?;
     Ok(())
 }

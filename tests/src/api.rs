@@ -114,6 +114,21 @@ impl Api {
     /// # Panics
     /// There was no answer.
     pub async fn call_with(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let answer = self.try_call_with(method, path, headers, body).await;
+        answer.unwrap_or_else(|error| panic!("no answer to {path}: {error:?}"))
+    }
+
+    /// Likewise, where there may be no answer.
+    ///
+    /// # Errors
+    /// There was none, or not the whole of it.
+    pub async fn try_call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> reqwest::Result<Answer> {
         let mut request = self.http.request(method, format!("{}{path}", self.server)).header(CONTENT_TYPE, "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -122,10 +137,8 @@ impl Api {
         for (name, value) in headers {
             own.insert(HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.parse().expect("a value"));
         }
-        let sent = request.headers(own).body(if body.is_null() { String::new() } else { body.to_string() }).send().await;
-        let response = sent.unwrap_or_else(|error| panic!("no answer to {path}: {error:?}"));
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("a whole answer") }
+        let response = request.headers(own).body(if body.is_null() { String::new() } else { body.to_string() }).send().await?;
+        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), text: response.text().await? })
     }
 
     /// Makes a call with JSON, or with nothing if that is null.

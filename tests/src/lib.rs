@@ -32,6 +32,18 @@ pub static HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fi
 /// A provider with a connection, as a component.
 pub static CONNECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-connected.wasm"));
 
+/// The builds of a provider whose settings change; see its crate.
+pub mod migrating {
+    /// The build 1.0.0.
+    pub static FIRST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-migrating.wasm"));
+    /// The build 2.0.0, which renames fields and moves secrets, and misbehaves where the settings tell it to.
+    pub static RENAMED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-migrating-renamed.wasm"));
+    /// The build 2.0.1, which does not.
+    pub static REPAIRED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-migrating-renamed-repaired.wasm"));
+    /// The build 2.1.0, with the first one's settings in a tighter form and no migration.
+    pub static PLAIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-migrating-plain.wasm"));
+}
+
 /// Makes two tests of each function: one with the store on sled, one on redb.
 #[macro_export]
 macro_rules! on_each_engine {

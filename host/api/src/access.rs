@@ -1,11 +1,12 @@
 //! What a request's token allows.
 
 use crate::App;
+use crate::authentication::token;
 use crate::problem::Problem;
 use crate::token::{Scope, Token};
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use postern_core::{PluginId, TenantId};
 use std::sync::Arc;
 
@@ -101,25 +102,6 @@ fn forbidden(token: &Token, needed: &str) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
 }
 
-fn token(parts: &Parts, app: &App) -> Result<Arc<Token>, Problem> {
-    let unauthorized = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-    let value = parts.headers.get(header::AUTHORIZATION).ok_or_else(|| {
-        unauthorized(
-            "a token is needed: `Authorization: Bearer TOKEN`. The first one is in the file admin-token of the data directory",
-        )
-    })?;
-    let secret = value
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, secret)| secret.trim())
-        .ok_or_else(|| unauthorized("the Authorization header is not `Bearer TOKEN`"))?;
-    app.tokens
-        .check(secret)
-        .ok_or_else(|| unauthorized("the token is not known; it may have been revoked, or belong to another server"))
-}
-
 fn allowed(token: &Token, needed: &str, fits: impl Fn(&Scope) -> bool) -> Result<(), Problem> {
     if token.scopes.iter().any(fits) { Ok(()) } else { Err(forbidden(token, needed)) }
 }
@@ -127,8 +109,8 @@ fn allowed(token: &Token, needed: &str, fits: impl Fn(&Scope) -> bool) -> Result
 impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = token(parts, app)?;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let token = token(parts)?;
         allowed(&token, "admin", |scope| *scope == Scope::Admin)?;
         Ok(Self(token))
     }
@@ -137,8 +119,8 @@ impl FromRequestParts<App> for Admin {
 impl FromRequestParts<App> for Read {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = token(parts, app)?;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let token = token(parts)?;
         allowed(&token, "read", |scope| matches!(scope, Scope::Admin | Scope::Read))?;
         Ok(Self(token))
     }
@@ -147,8 +129,8 @@ impl FromRequestParts<App> for Read {
 impl FromRequestParts<App> for Emit {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = token(parts, app)?;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let token = token(parts)?;
         allowed(&token, "emit", |scope| matches!(scope, Scope::Admin | Scope::Emit(_)))?;
         Ok(Self(token))
     }

@@ -6,8 +6,13 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request, rejection::By
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use postern_store::PageRequest;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::str::FromStr;
 
 /// The largest JSON body: 2 MiB, room for a payload of 1 MiB in any spelling.
 pub const LARGEST: usize = 2 << 20;
@@ -30,6 +35,62 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| too_large(&rejection, LARGEST))?;
         parse(&bytes).map(Self)
     }
+}
+
+/// A change of what a `T` describes: a JSON merge patch (RFC 7396), not yet applied.
+#[derive(Debug)]
+pub struct Patch<T> {
+    /// A JSON object.
+    pub change: Value,
+    of: PhantomData<T>,
+}
+
+impl<T: Send, S: Send + Sync> FromRequest<S> for Patch<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Body(change) = Body::<Value>::from_request(request, state).await?;
+        if !change.is_object() {
+            return Err(Problem::invalid("a change is a JSON object with the fields to change"));
+        }
+        Ok(Self { change, of: PhantomData })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Patch<T> {
+    fn schema_name() -> Cow<'static, str> {
+        let name = T::schema_name();
+        format!("{}Patch", name.strip_suffix("Input").unwrap_or(&name)).into()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        format!("Patch<{}>", T::schema_id()).into()
+    }
+
+    /// As the whole, but every field may be absent, and null takes its value away.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        schema.remove("required");
+        schema.remove("examples");
+        schema.insert("description".into(), "A JSON merge patch: what is absent stays, null takes a value away.".into());
+        let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (_, field) in fields.into_iter().flatten() {
+            if let Some(field) = field.as_object_mut() {
+                field.remove("default");
+            }
+            if !allows_null(field) {
+                *field = json!({ "anyOf": [field.take(), { "type": "null" }] });
+            }
+        }
+        schema
+    }
+}
+
+/// Whether a field's schema says so itself.
+fn allows_null(schema: &Value) -> bool {
+    let null = json!({ "type": "null" });
+    schema["type"].as_array().is_some_and(|types| types.contains(&json!("null")))
+        || schema["anyOf"].as_array().is_some_and(|branches| branches.contains(&null))
 }
 
 /// What reading a body came to, as a problem.
@@ -76,11 +137,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 }
 
 /// Which part of a listing: `?limit=&cursor=`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     /// At most so many, 1 to 500. Default: 50.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 500))]
     pub limit: Option<usize>,
     /// The `nextCursor` of the part before.
     #[serde(default)]
@@ -106,6 +168,15 @@ impl Paging {
             _ => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-query", "limit is a number from 1 to 500")),
         }
     }
+}
+
+/// A cursor that is an id.
+///
+/// # Errors
+/// It is none.
+pub fn cursor<T: FromStr>(text: Option<&str>) -> Result<Option<T>, Problem> {
+    let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "bad-cursor", "the cursor is not one that a listing returned");
+    text.map(|text| text.parse().map_err(wrong)).transpose()
 }
 
 /// A part of a listing that lies in memory, in the order of its ids.

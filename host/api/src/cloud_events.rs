@@ -2,6 +2,7 @@
 //! binary. `type` is the event type's id, `data` the payload, `time` the timestamp; the extension attribute `tenant`
 //! names the tenant; `source` and `id` together are the idempotency key. Other attributes are ignored.
 
+use crate::document;
 use crate::problem::Problem;
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine;
@@ -9,8 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use postern_core::id::ParseIdError;
 use postern_core::{EventTypeId, Json, TenantId, Timestamp};
 use postern_events::Violation;
+use schemars::{Schema, json_schema};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// A CloudEvent as Postern reads it.
 #[derive(Debug)]
@@ -61,6 +64,35 @@ struct Envelope {
     datacontenttype: Option<String>,
     data: Option<Box<RawValue>>,
     data_base64: Option<String>,
+}
+
+/// An event as JSON.
+pub(crate) fn example() -> Value {
+    json!({
+        "specversion": "1.0", "id": "7", "source": "/monitoring", "type": "incident.incident.created", "data": { "title": "Down" },
+    })
+}
+
+/// How an event stands in JSON. Attributes that it does not name are extensions, which are ignored.
+pub(crate) fn schema() -> Schema {
+    let text = || json!({ "type": "string", "minLength": 1 });
+    json_schema!({
+        "type": "object",
+        "description": "A CloudEvent 1.0. `source` and `id` together make a repetition known for 24 hours.",
+        "required": ["specversion", "id", "source", "type"],
+        "examples": [example()],
+        "properties": {
+            "specversion": { "const": "1.0" },
+            "id": text(),
+            "source": text(),
+            "type": document::request_schema::<EventTypeId>(),
+            "time": document::request_schema::<Timestamp>(),
+            "tenant": document::request_schema::<TenantId>(),
+            "datacontenttype": { "type": "string", "examples": ["application/json"] },
+            "data": { "description": "The payload." },
+            "data_base64": { "type": "string", "contentEncoding": "base64", "description": "The payload's JSON, instead of `data`." },
+        },
+    })
 }
 
 /// Reads the events of a request.

@@ -2,34 +2,47 @@
 //!
 //! Invariants:
 //! - Everything but the probes needs a token whose scope allows it.
+//! - Every change is recorded, with the token that made it.
 //! - Every error is a problem document (RFC 9457) with a stable `code`, and changed nothing.
 //! - No secret is in any answer.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`token`] | makes, keeps and checks tokens |
+//! | [`client`] | where a request comes from |
+//! | [`authentication`] | whose request it is |
+//! | [`throttle`] | bounds how many credentials may fail |
 //! | [`access`] | what a request's token allows |
 //! | [`path`] | the parts of a path |
 //! | [`problem`] | errors as problem documents |
+//! | [`answer`] | what calls answer with when they succeed |
 //! | [`body`] | reads JSON bodies, with the place of what does not fit |
 //! | [`cloud_events`] | CloudEvents in the three modes of HTTP |
 //! | [`etag`] | revisions as entity tags |
+//! | [`document`] | the API's description, made of the handlers' signatures |
 //! | [`routes`] | the calls |
 //! | [`server`] | serves until it is told to stop |
 
 pub mod access;
+pub mod answer;
+pub mod authentication;
 pub mod body;
+pub mod client;
 pub mod cloud_events;
+mod document;
 pub mod etag;
 pub mod path;
 pub mod problem;
 pub mod routes;
 pub mod server;
+pub mod throttle;
 pub mod token;
 
+use client::Subnet;
 use postern_delivery::Catalog;
 use postern_store::Store;
 use std::sync::Arc;
+use throttle::Throttle;
 use token::Tokens;
 
 /// What every call can use. Cheap to clone.
@@ -41,4 +54,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Who may do what.
     pub tokens: Arc<Tokens>,
+    /// How many credentials of an address may fail.
+    pub throttle: Arc<Throttle>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[Subnet]>,
 }

@@ -1,6 +1,7 @@
 //! Serves until it is told to stop.
 
 use crate::{App, routes};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +14,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// The listener failed.
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> std::io::Result<()> {
-    let router = routes::router(app);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let cut = async {
         stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;

@@ -5,13 +5,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use postern_core::id::ParseIdError;
 use postern_core::{PluginId, TenantId, Timestamp};
-use postern_store::{Change, Error, Expect, Kind, Store};
+use postern_delivery::audit::{self, Difference};
+use postern_store::{AuditEntry, Change, Error, Expect, Kind, Store};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// What each token begins with, so that one that was published by mistake can be recognised.
+const PREFIX: &str = "postern_";
+/// How long a token is: 32 bytes in base64 follow the prefix.
+const LENGTH: usize = PREFIX.len() + 43;
 
 /// What a token may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +71,7 @@ impl<'de> Deserialize<'de> for Scope {
 }
 
 /// A token as it is kept and listed: never the token itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
     /// The first 12 hexadecimal digits of its hash.
@@ -125,13 +132,14 @@ impl Tokens {
         tenant: Option<TenantId>,
         now: Timestamp,
     ) -> Result<(String, Arc<Token>), Error> {
-        let secret = format!("postern_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+        let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
         let hash = hash(&secret);
         let token = Token { id: hash[..12].to_owned(), name, scopes, tenant, created_at: now };
         let body = serde_json::to_string(&Stored { token: token.clone(), hash: hash.clone() })
             .map_err(|error| Error::Failed(error.to_string()))?;
+        let entry = record(now, "create", &token, &Value::Null, &json!(token));
         let change = Change { kind: Kind::Token, id: token.id.clone(), expect: Expect::Absent, body: Some(body) };
-        self.store.apply(vec![change]).await?;
+        self.store.apply_audited(vec![change], vec![entry]).await?;
         let token = Arc::new(token);
         self.by_hash.write().insert(hash, token.clone());
         Ok((secret, token))
@@ -141,11 +149,18 @@ impl Tokens {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn revoke(&self, id: &str) -> Result<bool, Error> {
-        let known = self.by_hash.read().iter().find(|(_, token)| token.id == id).map(|(hash, _)| hash.clone());
-        let Some(hash) = known else { return Ok(false) };
-        let change = Change { kind: Kind::Token, id: id.to_owned(), expect: Expect::Anything, body: None };
-        self.store.apply(vec![change]).await?;
+    pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
+        let known =
+            self.by_hash.read().iter().find(|(_, token)| token.id == id).map(|(hash, token)| (hash.clone(), token.clone()));
+        let Some((hash, token)) = known else { return Ok(false) };
+        let entry = record(now, "revoke", &token, &json!(*token), &Value::Null);
+        let change = Change { kind: Kind::Token, id: id.to_owned(), expect: Expect::Present, body: None };
+        match self.store.apply_audited(vec![change], vec![entry]).await {
+            Ok(_) => {}
+            // Somebody else was quicker, and is the one on record.
+            Err(Error::Conflict { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
         self.by_hash.write().remove(&hash);
         Ok(true)
     }
@@ -157,8 +172,17 @@ impl Tokens {
 
     /// The token with this text, if it is valid.
     pub fn check(&self, secret: &str) -> Option<Arc<Token>> {
+        // What cannot be one is not worth a hash.
+        if secret.len() != LENGTH || !secret.starts_with(PREFIX) {
+            return None;
+        }
         self.by_hash.read().get(&hash(secret)).cloned()
     }
+}
+
+/// The record of a change; the token's own text and its hash are not in it.
+fn record(now: Timestamp, verb: &str, token: &Token, before: &Value, after: &Value) -> AuditEntry {
+    audit::change(now, verb, Kind::Token, &token.id, token.tenant.clone(), &Difference::between(before, after))
 }
 
 fn hash(secret: &str) -> String {

@@ -2,10 +2,11 @@
 
 use crate::id::{ConnectionId, ProviderId, TenantId};
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Shared settings for one provider: one Jira site with its credentials, say.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
     /// Its id.
@@ -21,6 +22,7 @@ pub struct Connection {
     /// The provider that it is for.
     pub provider_id: ProviderId,
     /// The settings, with [`crate::manifest::SECRET_MARK`] in the places of secrets.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub settings: serde_json::Value,
     /// The version of the provider's connection schema that the settings were written for.
     pub settings_version: u32,

@@ -2,11 +2,12 @@
 
 use crate::id::{DeliveryId, EventTypeId, ProviderId, SubscriptionId, TenantId};
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Where a delivery goes, fixed when its event was routed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Route {
     /// Whose it is.
@@ -32,8 +33,9 @@ impl Route {
 }
 
 /// How far a delivery is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "status")]
+#[schemars(rename = "DeliveryState")]
 pub enum State {
     /// Waiting for its first attempt.
     Pending,
@@ -77,8 +79,9 @@ impl State {
 }
 
 /// The name of a [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "DeliveryStatus")]
 pub enum Status {
     /// See [`State::Pending`].
     Pending,
@@ -102,7 +105,7 @@ impl fmt::Display for Status {
 }
 
 /// A delivery as it stands now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// The event and the place in its fan-out.
@@ -126,7 +129,7 @@ pub struct Delivery {
 }
 
 /// One change of a delivery's state, as it is stored: history is only ever added to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// What the delivery became.
@@ -141,7 +144,7 @@ pub struct Step {
 }
 
 /// One call of a provider's `deliver`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// From 1.
@@ -164,7 +167,7 @@ pub struct Attempt {
 }
 
 /// Which build of a provider was called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderBuild {
     /// As its manifest says.
     pub version: String,
@@ -173,8 +176,9 @@ pub struct ProviderBuild {
 }
 
 /// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "result")]
+#[schemars(rename = "AttemptOutcome")]
 pub enum Outcome {
     /// The provider answered with a receipt.
     #[serde(rename_all = "camelCase")]
@@ -196,8 +200,9 @@ pub enum Outcome {
 }
 
 /// Whose doing a failure was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FailureCause")]
 pub enum Cause {
     /// The provider answered with a failure.
     Provider,
@@ -216,8 +221,9 @@ pub enum Cause {
 }
 
 /// What is to be done after a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "kind")]
+#[schemars(rename = "RetryDecision")]
 pub enum Retry {
     /// Try again when the policy says.
     Backoff,
@@ -232,7 +238,7 @@ pub enum Retry {
 }
 
 /// One HTTP request that a provider made through the broker, and what became of it. Secrets are already taken out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exchange {
     /// `POST`.
@@ -257,7 +263,7 @@ pub struct Exchange {
 }
 
 /// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "decision")]
 pub enum ExchangeResult {
     /// The broker refused it; nothing left the machine.
@@ -290,7 +296,8 @@ pub enum ExchangeResult {
 }
 
 /// The beginning of a body, as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RecordedBody")]
 pub struct Body {
     /// At most as many bytes as the exchange record may hold; what is no UTF-8 is shown as replacement characters.
     pub text: String,
@@ -299,7 +306,7 @@ pub struct Body {
 }
 
 /// A line that a provider wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// How important it is.
     pub level: Level,
@@ -308,8 +315,9 @@ pub struct LogLine {
 }
 
 /// How important a log line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "LogLevel")]
 pub enum Level {
     /// For the provider's author.
     Debug,

@@ -3,10 +3,11 @@
 use crate::id::{EventId, EventTypeId, HookId, PluginId, TenantId};
 use crate::json::Json;
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A hook registered for the outside.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventType {
     /// `{plugin}.{hook}`.
@@ -24,6 +25,7 @@ pub struct EventType {
     #[serde(default = "EventType::default_category")]
     pub category: String,
     /// The JSON Schema (2020-12) of the payload as it is emitted.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub payload_schema: serde_json::Value,
     /// A jq program that makes what is stored and delivered of the payload as it is emitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +43,7 @@ impl EventType {
 }
 
 /// One emission of an event type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Its own id.

@@ -102,6 +102,11 @@ impl HostPattern {
     }
 }
 
+/// The scheme, host and port of the URL in a field, as [`HostPattern::Field`] takes them; none if it holds no URL of a host.
+pub fn origin_of(text: &str) -> Option<url::Origin> {
+    Url::parse(text).ok().filter(|url| url.host().is_some()).map(|url| url.origin())
+}
+
 fn origin(url: &Url) -> (&str, Option<Host<&str>>, Option<u16>) {
     (url.scheme(), url.host(), url.port_or_known_default())
 }
@@ -285,6 +290,18 @@ mod tests {
             assert!(!allows("{config.url}", url), "{url}");
         }
         assert!(!allows("{config.other}", "https://example.com:8443"));
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_and_nothing_else() {
+        assert_eq!(origin_of("https://Example.com/a?b"), origin_of("https://example.com:443/{{ payload.id }}"));
+        for other in ["http://example.com", "https://example.com:8443", "https://sub.example.com", "https://example.com@evil.org"]
+        {
+            assert_ne!(origin_of("https://example.com"), origin_of(other), "{other}");
+        }
+        for none in ["", "example.com", "[secret]", "mailto:a@example.com"] {
+            assert_eq!(origin_of(none), None, "{none}");
+        }
     }
 
     #[test]

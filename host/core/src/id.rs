@@ -22,17 +22,26 @@ impl ParseIdError {
     }
 }
 
+/// The longest name, in bytes.
+pub(crate) const LONGEST_NAME: usize = 64;
+
+/// The longest name of several parts, in bytes.
+pub(crate) const LONGEST_DOTTED: usize = 200;
+
+/// The longest event type's id, in bytes: any plugin's any hook has one.
+pub(crate) const LONGEST_EVENT_TYPE: usize = LONGEST_NAME + 1 + LONGEST_DOTTED;
+
 const NAME_RULE: &str = "1 to 64 letters, digits, `-` and `_`, starting with a letter or digit";
 const DOTTED_RULE: &str = "1 to 200 letters, digits, `-`, `_` and single `.`s, starting and ending with a letter or digit";
 
 fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
+    (1..=LONGEST_NAME).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn is_dotted(text: &str) -> bool {
-    (1..=200).contains(&text.len())
+fn is_dotted(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
         && text.split('.').all(|part| !part.is_empty())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -92,11 +101,13 @@ name!(
 );
 name!(
     /// An occurrence that a plugin announces: `incident.created`.
-    HookId, "hook id", is_dotted, DOTTED_RULE
+    HookId, "hook id", |text| is_dotted(text, LONGEST_DOTTED), DOTTED_RULE
 );
 name!(
     /// A hook registered for the outside: `{plugin}.{hook}`, so `incident.incident.created`.
-    EventTypeId, "event type id", |text: &str| is_dotted(text) && text.contains('.'), "a plugin id, a `.` and a hook id"
+    EventTypeId, "event type id",
+    |text: &str| is_dotted(text, LONGEST_EVENT_TYPE) && text.contains('.'),
+    "a plugin id, a `.` and a hook id"
 );
 name!(
     /// A provider: `{plugin}.{id}`, so `postern.webhook`.
@@ -106,7 +117,7 @@ name!(
 );
 name!(
     /// A partition of events, subscriptions, connections and tokens. Who needs none lives in [`TenantId::default`].
-    TenantId, "tenant id", is_dotted, DOTTED_RULE
+    TenantId, "tenant id", |text| is_dotted(text, LONGEST_DOTTED), DOTTED_RULE
 );
 
 impl Default for TenantId {
@@ -170,9 +181,12 @@ macro_rules! ulid_id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
+                // 26 characters hold 130 bits, and the library drops the first two: a text with those names nothing.
                 Ulid::from_string(text)
+                    .ok()
+                    .filter(|_| text.as_bytes()[0] <= b'7')
                     .map(|ulid| Self(ulid.0))
-                    .map_err(|_| ParseIdError::new($what, text, "26 characters as ULIDs have them"))
+                    .ok_or_else(|| ParseIdError::new($what, text, "26 characters as ULIDs have them"))
             }
         }
 
@@ -295,6 +309,8 @@ mod tests {
         assert_eq!(id("incident", "incident.created"), "incident.incident.created");
         assert_eq!(id("maintenance", "started"), "maintenance.started");
         assert_eq!(id("healthcheck-http", "state.changed"), "healthcheck-http.state.changed");
+        let longest = id(&"p".repeat(64), &"h".repeat(200));
+        assert_eq!(longest.parse::<EventTypeId>().unwrap().as_str(), longest);
     }
 
     #[test]

@@ -13,9 +13,11 @@
 //! | [`connection`] | settings and credentials that many subscriptions share |
 //! | [`delivery`] | one event for one subscription: its state, its attempts, its exchanges |
 //! | [`retry`] | when a failed delivery is tried again |
+//! | [`rate_limit`] | how many deliveries a subscription gets in so much time |
 //! | [`host_pattern`] | hosts that a provider asks for or is granted |
 //! | [`manifest`] | what a provider says of itself, checked |
 //! | [`grant`] | what an operator allows a provider |
+//! | `schema` | the JSON Schemas of ids, times and patterns |
 
 pub mod connection;
 pub mod delivery;
@@ -25,7 +27,9 @@ pub mod host_pattern;
 pub mod id;
 pub mod json;
 pub mod manifest;
+pub mod rate_limit;
 pub mod retry;
+mod schema;
 pub mod subscription;
 pub mod time;
 
@@ -35,5 +39,6 @@ pub use event::{Event, EventType};
 pub use id::{ConnectionId, DeliveryId, EventId, EventTypeId, HookId, PluginId, ProviderId, SubscriptionId, TenantId};
 pub use json::Json;
 pub use manifest::Manifest;
+pub use rate_limit::RateLimit;
 pub use subscription::Subscription;
 pub use time::{Clock, SystemClock, Timestamp};

@@ -3,6 +3,7 @@
 use crate::host_pattern::{HostPattern, Section};
 use crate::id::{PluginId, ProviderId};
 use crate::subscription::EventPattern;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Stands in every answer in the place of a secret, and in an update for "keep what is stored".
@@ -12,7 +13,7 @@ pub const SECRET_MARK: &str = "[secret]";
 pub const LARGEST_MANIFEST: usize = 256 * 1024;
 
 /// What a provider says of itself, checked. See `wit/provider.wit` for each field's meaning.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// `{plugin}.{id}`.
@@ -46,16 +47,17 @@ pub struct Manifest {
 }
 
 /// A version and a JSON Schema.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsSchema {
     /// From 1.
     pub version: u32,
     /// An object schema.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub schema: serde_json::Value,
 }
 
 /// Which optional exports a provider implements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "one flag for each export, as in the contract")]
 pub struct Capabilities {
@@ -72,7 +74,7 @@ pub struct Capabilities {
 }
 
 /// What administrators read beside the form.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Documentation {
     /// Markdown.
@@ -90,7 +92,7 @@ pub struct Documentation {
 }
 
 /// A header that the target receives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentedHeader {
     /// Its name.
     pub name: String,
@@ -99,7 +101,7 @@ pub struct DocumentedHeader {
 }
 
 /// At most so many calls in so much time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateHint {
     /// How many, at least 1.

@@ -1,13 +1,16 @@
 //! Subscriptions: who wants which events, delivered how.
 
 use crate::id::{ConnectionId, EventTypeId, ParseIdError, ProviderId, SubscriptionId, TenantId};
+use crate::rate_limit::RateLimit;
+use crate::retry::Schedule;
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
 /// What an administrator connected.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
     /// Its id.
@@ -27,6 +30,7 @@ pub struct Subscription {
     pub connection_id: Option<ConnectionId>,
     /// The provider's settings, without its secrets: those are kept sealed beside it, and [`crate::manifest::SECRET_MARK`]
     /// stands in their places.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub provider_config: serde_json::Value,
     /// The version of the provider's config schema that the settings were written for.
     pub config_version: u32,
@@ -38,6 +42,12 @@ pub struct Subscription {
     /// A jq program that names the thing that an event is about: `.payload.incidentId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity_key: Option<String>,
+    /// When failed deliveries are tried again, if not when the operator's default says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Schedule>,
+    /// How many deliveries it gets in so much time; none means no limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// Whether it gets new deliveries.
     pub enabled: bool,
     /// When it was made.

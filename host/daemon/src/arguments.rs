@@ -1,6 +1,6 @@
 //! What the program takes on its command line.
 
-use crate::commands::{config, connection, delivery, event, provider, serve, subscription, token};
+use crate::commands::{apply, audit, config, connection, delivery, event, provider, secrets, serve, store, subscription, token};
 use crate::demo;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     /// Show one event on its whole way, on a fresh store with a receiver of its own.
     Demo(demo::Options),
+    /// Bring a directory of event types, connections and subscriptions into force.
+    Apply(apply::Apply),
     /// Event types and events: register, emit, list, show.
     #[command(subcommand)]
     Event(event::Command),
@@ -37,9 +39,18 @@ pub(crate) enum Command {
     /// Deliveries: list, show.
     #[command(subcommand)]
     Delivery(delivery::Command),
+    /// Who changed what: list.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Tokens: create, list, revoke.
     #[command(subcommand)]
     Token(token::Command),
+    /// The master key, which all secrets depend on: rotate, status.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
+    /// A data directory that no daemon uses: check, export, import.
+    #[command(subcommand)]
+    Store(store::Command),
     /// The configuration that is in force, or all that there is to configure.
     #[command(subcommand)]
     Config(config::Command),

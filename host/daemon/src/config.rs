@@ -1,8 +1,10 @@
 //! The configuration: defaults, then a file, then the environment, then flags.
 
 use anyhow::{Context, Result, bail};
+use postern_api::client::Subnet;
+use postern_api::throttle;
 use postern_core::host_pattern::HostPattern;
-use postern_core::retry::{Policy, Span};
+use postern_core::retry::{Policy, Schedule, Span};
 use postern_egress::AllowRule;
 use postern_store::Engine;
 use serde::{Deserialize, Serialize};
@@ -32,11 +34,17 @@ pub(crate) struct Config {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
+    pub(crate) trusted_proxies: Vec<Subnet>,
+    pub(crate) failed_logins_per_minute: u32,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7676)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7676)),
+            trusted_proxies: Vec::new(),
+            failed_logins_per_minute: throttle::DEFAULT_LIMIT,
+        }
     }
 }
 
@@ -73,7 +81,7 @@ pub(crate) struct Egress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Delivery {
-    pub(crate) retry: Vec<Span>,
+    pub(crate) retry: Schedule,
     pub(crate) jitter: f64,
     pub(crate) concurrency: u32,
     pub(crate) drain: Span,
@@ -82,12 +90,7 @@ pub(crate) struct Delivery {
 impl Default for Delivery {
     fn default() -> Self {
         let policy = Policy::default();
-        Self {
-            retry: policy.delays.into_iter().map(Span).collect(),
-            jitter: policy.jitter,
-            concurrency: 512,
-            drain: Span(Duration::from_secs(30)),
-        }
+        Self { retry: policy.schedule, jitter: policy.jitter, concurrency: 512, drain: Span(Duration::from_secs(30)) }
     }
 }
 
@@ -103,12 +106,16 @@ pub(crate) struct Providers {
 pub(crate) struct Retention {
     pub(crate) deliveries: Span,
     pub(crate) failed: Span,
+    pub(crate) audit: Span,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         const DAY: u64 = 24 * 60 * 60;
-        Self { deliveries: Span(Duration::from_secs(30 * DAY)), failed: Span(Duration::from_secs(90 * DAY)) }
+        // As `1y` is read: 365.25 days.
+        const YEAR: u64 = 365 * DAY + DAY / 4;
+        let [deliveries, failed, audit] = [30 * DAY, 90 * DAY, YEAR].map(|seconds| Span(Duration::from_secs(seconds)));
+        Self { deliveries, failed, audit }
     }
 }
 
@@ -162,21 +169,21 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
+        if !(1..=1_000_000).contains(&self.server.failed_logins_per_minute) {
+            bail!("[server] failed-logins-per-minute is {}; it must be from 1 to 1000000", self.server.failed_logins_per_minute);
+        }
         if !(0.0..=1.0).contains(&self.delivery.jitter) {
             bail!("[delivery] jitter is {}; it must be from 0 to 1", self.delivery.jitter);
         }
         if !(1..=10_000).contains(&self.delivery.concurrency) {
             bail!("[delivery] concurrency is {}; it must be from 1 to 10000", self.delivery.concurrency);
         }
-        if self.delivery.retry.len() > 100 {
-            bail!("[delivery] retry has {} delays; at most 100 are allowed", self.delivery.retry.len());
-        }
         Ok(())
     }
 
     /// When failed deliveries are tried again.
     pub(crate) fn retry(&self) -> Policy {
-        Policy { delays: self.delivery.retry.iter().map(|span| span.0).collect(), jitter: self.delivery.jitter }
+        Policy { schedule: self.delivery.retry.clone(), jitter: self.delivery.jitter }
     }
 
     /// A path of the data directory, unless the configuration names another.
@@ -189,23 +196,25 @@ fn find<'a>(table: &'a mut toml::Table, prefix: &str, wanted: &str) -> Option<&'
     for (key, value) in table.iter_mut() {
         let name = format!("{prefix}_{}", key.to_uppercase().replace('-', "_"));
         match value {
+            // A schedule of retries may be a table.
+            value if name == wanted && prefix != "POSTERN" => return Some(value),
             toml::Value::Table(inner) => {
                 if let Some(found) = find(inner, &name, wanted) {
                     return Some(found);
                 }
             }
-            value if name == wanted => return Some(value),
             _ => {}
         }
     }
     None
 }
 
-/// Reads a text as what the present value is: a text stands as it is, a list may be separated by commas.
+/// Reads a text as what the present value is: a text stands as it is, a list may be separated by commas. In place of a list
+/// may stand a table, and the other way round, where the key takes both.
 fn read(present: &toml::Value, text: &str) -> Result<toml::Value> {
     match present {
         toml::Value::String(_) => Ok(toml::Value::String(text.to_owned())),
-        toml::Value::Array(_) if !text.trim_start().starts_with('[') => Ok(toml::Value::Array(
+        toml::Value::Array(_) | toml::Value::Table(_) if !text.trim_start().starts_with(['[', '{']) => Ok(toml::Value::Array(
             text.split(',')
                 .map(str::trim)
                 .filter(|item| !item.is_empty())
@@ -222,6 +231,7 @@ fn read(present: &toml::Value, text: &str) -> Result<toml::Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn load(environment: &[(&str, &str)]) -> Result<Config> {
         Config::load(None, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
@@ -263,7 +273,35 @@ mod tests {
         assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
         assert_eq!(config.egress.allow.len(), 2);
         assert_eq!(config.delivery.concurrency, 7);
-        assert_eq!(config.retry().delays, [1, 2].map(Duration::from_secs));
+        assert_eq!(config.retry().schedule, Schedule::Delays([1, 2].map(Duration::from_secs).to_vec()));
+    }
+
+    #[test]
+    fn the_schedule_of_retries_takes_the_spellings_that_a_subscription_takes() {
+        let growing = r#"{ initial = "30s", factor = 2.0, max = "1h", horizon = "3d" }"#;
+        let same = [
+            ("[]".to_owned(), json!([])),
+            (r#"["1m", "5m"]"#.to_owned(), json!(["1m", "5m"])),
+            (growing.to_owned(), json!({ "initial": "30s", "factor": 2.0, "max": "1h", "horizon": "3d" })),
+            (
+                r#"{ initial = "1s", max = "1m", horizon = "1d", jitter = 0.5 }"#.to_owned(),
+                json!({ "initial": "1s", "max": "1m", "horizon": "1d", "jitter": 0.5 }),
+            ),
+        ];
+        for (toml, json) in same {
+            let of_subscription: Schedule = serde_json::from_value(json).unwrap();
+            let config: Config = toml::from_str(&format!("[delivery]\nretry = {toml}")).unwrap();
+            assert_eq!(config.delivery.retry, of_subscription);
+            assert_eq!(load(&[("POSTERN_DELIVERY_RETRY", &toml)]).unwrap().delivery.retry, of_subscription, "{toml}");
+            let again = config.overridden([("POSTERN_DELIVERY_RETRY".to_owned(), "1s,2s".to_owned())].into_iter()).unwrap();
+            assert_eq!(again.delivery.retry, Schedule::Delays([1, 2].map(Duration::from_secs).to_vec()));
+        }
+        let default: Schedule = serde_json::from_value(json!(["1m", "5m", "15m"])).unwrap();
+        assert_eq!(Config::default().delivery.retry, default);
+        for bad in [r#"["25h"]"#, r#"{ initial = "30s" }"#, r#"{ initial = "1s", max = "1m", horizon = "31d" }"#, "\"1m\""] {
+            assert!(toml::from_str::<Config>(&format!("[delivery]\nretry = {bad}")).is_err(), "{bad}");
+        }
+        assert!(load(&[("POSTERN_LOG", "debug")]).is_ok(), "a section is no key");
     }
 
     #[test]
@@ -275,5 +313,7 @@ mod tests {
         assert!(error("[delivery]\nretry = [\"soon\"]").contains("soon"));
         assert!(load(&[("POSTERN_DELIVERY_CONCURRENCY", "many")]).is_err());
         assert!(load(&[("POSTERN_DELIVERY_JITTER", "2.0")]).unwrap_err().to_string().contains("jitter"));
+        assert!(load(&[("POSTERN_SERVER_FAILED_LOGINS_PER_MINUTE", "0")]).unwrap_err().to_string().contains("failed-logins"));
+        assert!(error("[server]\ntrusted-proxies = [\"everybody\"]").contains("trusted-proxies"));
     }
 }

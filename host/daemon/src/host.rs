@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
+use postern_api::throttle::Throttle;
 use postern_api::token::{Scope, Tokens};
 use postern_api::{App, server};
 use postern_core::{SystemClock, Timestamp};
@@ -31,6 +32,7 @@ pub(crate) struct Host {
     stop: CancellationToken,
     api: JoinHandle<std::io::Result<()>>,
     coordinator: JoinHandle<usize>,
+    migrations: JoinHandle<()>,
 }
 
 impl Host {
@@ -58,7 +60,7 @@ impl Host {
             runtime,
             broker,
             clock: Arc::new(SystemClock),
-            components: directory.join("components"),
+            components: directory.join(postern_store::transfer::COMPONENTS),
             bundled: postern_bundle::PROVIDERS.iter().map(|bundled| (bundled.plugin, bundled.component)).collect(),
         })
         .await?;
@@ -78,12 +80,17 @@ impl Host {
             retry: config.retry(),
             keep: config.retention.deliveries.0,
             keep_failed: config.retention.failed.0,
+            keep_audit: config.retention.audit.0,
             drain: config.delivery.drain.0,
         };
+        let forward = (catalog.clone(), stop.clone());
+        let migrations = tokio::spawn(async move { forward.0.bring_settings_forward(forward.1).await });
         let coordinator = tokio::spawn(Coordinator::new(catalog.clone(), options).run(stop.clone()));
-        let app = App { catalog, store: store.clone(), tokens };
+        let throttle = Arc::new(Throttle::new(config.server.failed_logins_per_minute));
+        let trusted_proxies = config.server.trusted_proxies.clone().into();
+        let app = App { catalog, store: store.clone(), tokens, throttle, trusted_proxies };
         let api = tokio::spawn(server::serve(listener, app, stop.clone()));
-        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator })
+        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations })
     }
 
     /// Waits until the store can no longer be trusted, and says why.
@@ -96,6 +103,7 @@ impl Host {
         self.stop.cancel();
         self.api.await??;
         let cut_off = self.coordinator.await?;
+        self.migrations.await?;
         if cut_off > 0 {
             tracing::warn!(cut_off, "attempts were cut off; they are made again after the next start");
         }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(run(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -34,9 +34,11 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<()> {
+async fn run(arguments: Arguments) -> Result<ExitCode> {
     let remote = arguments.remote;
-    match arguments.command {
+    let done = match arguments.command {
+        // It alone tells more than success or failure by its exit code.
+        Command::Apply(apply) => return commands::apply::run(apply, &remote).await,
         Command::Serve(serve) => commands::serve::run(serve).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Event(command) => commands::event::run(command, &remote).await,
@@ -44,7 +46,10 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Subscription(command) => commands::subscription::run(command, &remote).await,
         Command::Connection(command) => commands::connection::run(command, &remote).await,
         Command::Delivery(command) => commands::delivery::run(command, &remote).await,
+        Command::Audit(command) => commands::audit::run(command, &remote).await,
         Command::Token(command) => commands::token::run(command, &remote).await,
+        Command::Secrets(command) => commands::secrets::run(command).await,
+        Command::Store(command) => commands::store::run(command).await,
         Command::Config(command) => commands::config::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -55,5 +60,6 @@ async fn run(arguments: Arguments) -> Result<()> {
             );
             Ok(())
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -4,8 +4,10 @@ use crate::Catalog;
 use crate::catalog::settings::Opened;
 use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState};
 use postern_core::delivery::{Attempt, Cause, Outcome, ProviderBuild, Retry};
+use postern_core::retry::Schedule;
 use postern_core::{DeliveryId, Event, Subscription, Timestamp};
 use postern_egress::Seals;
+use postern_events::settings::Form;
 use postern_events::template;
 use postern_runtime::{CallError, Delivery, Entity, Failure, Receipt, Report};
 use postern_store::Claim;
@@ -16,7 +18,12 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Attempted {
     /// The provider was called, or could not be, which counts as well.
-    Made(Box<Attempt>),
+    Made {
+        /// What happened.
+        attempt: Box<Attempt>,
+        /// When the subscription wants failed deliveries tried again, if not when the operator's policy says.
+        retry: Option<Schedule>,
+    },
     /// The delivery is not to be made any more, and why.
     Withdrawn(String),
 }
@@ -24,6 +31,10 @@ pub enum Attempted {
 impl Catalog {
     /// Makes the next attempt of a claimed delivery.
     pub async fn attempt(&self, claim: &Claim) -> Attempted {
+        if self.is_torn(claim) {
+            // A build with other schemas is being put in force; that holds the lock until its settings are ready too.
+            drop(self.changing.lock().await);
+        }
         let Ok(prepared) = self.subscription(claim.route.subscription) else {
             return Attempted::Withdrawn("the subscription was deleted".into());
         };
@@ -35,11 +46,12 @@ impl Catalog {
         }
         let number = claim.attempts + 1;
         let started_at = self.clock.now();
-        let attempt = match self.provider(&claim.route.provider) {
+        // As the subscription is now: its settings are for this provider, whoever it was when the event was routed.
+        let attempt = match self.provider(&prepared.subscription.provider_id) {
             Err(error) => without_call(number, started_at, Cause::Unavailable, error.to_string(), Retry::Backoff),
             Ok(provider) => self.call_provider(claim, &prepared, &provider, number, started_at).await,
         };
-        Attempted::Made(Box::new(attempt))
+        Attempted::Made { attempt: Box::new(attempt), retry: prepared.subscription.retry.clone() }
     }
 
     async fn call_provider(
@@ -65,7 +77,7 @@ impl Catalog {
         let Some(component) = &provider.component else {
             unreachable!("an active provider without a component was refused above")
         };
-        let connection = match self.usable_settings(prepared) {
+        let connection = match self.usable_settings(prepared, provider) {
             Ok(connection) => connection,
             Err(problem) => return without_call(number, started_at, Cause::Config, problem, Retry::Backoff),
         };
@@ -97,17 +109,36 @@ pub(crate) fn context(id: &DeliveryId, attempt: u32, event: &Event, subscription
 }
 
 impl Catalog {
+    /// Whether settings and build are of different versions, because one of them was just replaced.
+    fn is_torn(&self, claim: &Claim) -> bool {
+        let Ok(prepared) = self.subscription(claim.route.subscription) else { return false };
+        let Ok(provider) = self.provider(&prepared.subscription.provider_id) else { return false };
+        let connection = prepared.subscription.connection_id.and_then(|id| self.connection(id).ok());
+        let torn = |problem: &Option<String>, opened: &Opened, form: Option<&Arc<Form>>| {
+            problem.is_none() && form.is_some_and(|form| form.version() != opened.version)
+        };
+        torn(&prepared.problem, &prepared.opened, provider.form.as_ref())
+            || connection.is_some_and(|found| torn(&found.problem, &found.opened, provider.connection_form.as_ref()))
+    }
+
     /// The subscription's connection, if it has one; or why the subscription cannot deliver.
-    fn usable_settings(&self, prepared: &Prepared) -> Result<Option<Arc<PreparedConnection>>, String> {
+    fn usable_settings(&self, prepared: &Prepared, provider: &Provider) -> Result<Option<Arc<PreparedConnection>>, String> {
+        let fits = |opened: &Opened, form: Option<&Arc<Form>>| match form.map(|form| form.version()) {
+            Some(version) if version != opened.version => {
+                Err(format!("the settings are being brought to version {version} of {}", provider.manifest.id))
+            }
+            _ => Ok(()),
+        };
         if let Some(problem) = &prepared.problem {
             return Err(problem.clone());
         }
+        fits(&prepared.opened, provider.form.as_ref())?;
         let Some(id) = prepared.subscription.connection_id else { return Ok(None) };
         let connection =
             self.connection(id).map_err(|_| format!("the connection {id} was deleted; choose another for this subscription"))?;
         match &connection.problem {
             Some(problem) => Err(format!("the connection `{}` cannot be used: {problem}", connection.connection.name)),
-            None => Ok(Some(connection)),
+            None => fits(&connection.opened, provider.connection_form.as_ref()).map(|()| Some(connection)),
         }
     }
 }

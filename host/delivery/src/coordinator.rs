@@ -5,7 +5,7 @@ use crate::attempt::Attempted;
 use crate::machine;
 use postern_core::delivery::{Outcome, State, Step};
 use postern_core::retry::Policy;
-use postern_store::{Claim, ClaimId, Finish, Retention};
+use postern_store::{Claim, ClaimId, Expiry, Finish, Retention};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -23,6 +23,8 @@ pub struct Options {
     pub keep: Duration,
     /// How long events are kept of which a delivery failed. Default: 90 days.
     pub keep_failed: Duration,
+    /// How long it is known who changed what. Default: a year.
+    pub keep_audit: Duration,
     /// How long attempts that run at a stop may take to end. Default: 30 seconds.
     pub drain: Duration,
 }
@@ -30,7 +32,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { concurrency: 512, retry: Policy::default(), keep: 30 * DAY, keep_failed: 90 * DAY, drain: Duration::from_secs(30) }
+        Self {
+            concurrency: 512,
+            retry: Policy::default(),
+            keep: 30 * DAY,
+            keep_failed: 90 * DAY,
+            keep_audit: 365 * DAY + DAY / 4,
+            drain: Duration::from_secs(30),
+        }
     }
 }
 
@@ -116,10 +125,10 @@ impl Coordinator {
         let attempted = self.catalog.attempt(&claim).await;
         let now = self.catalog.clock.now();
         let step = match attempted {
-            Attempted::Made(attempt) => {
-                let once = Policy { delays: Vec::new(), ..self.options.retry.clone() };
-                let policy = if claim.route.test { &once } else { &self.options.retry };
-                let state = machine::after_attempt(policy, attempt.number, &attempt.outcome, now, rand::random());
+            Attempted::Made { attempt, retry } => {
+                let policy = if claim.route.test { Policy::once() } else { self.options.retry.overridden(retry.as_ref()) };
+                let began = claim.id.event.created_at();
+                let state = machine::after_attempt(&policy, attempt.number, &attempt.outcome, began, now, rand::random());
                 report(&claim, &attempt.outcome, &state, attempt.duration_micros);
                 Step { state, attempts: attempt.number, at: now, attempt: Some(*attempt) }
             }
@@ -171,12 +180,13 @@ fn report(claim: &Claim, outcome: &Outcome, state: &State, micros: u64) {
 /// Removes what is older than it need be, in small steps.
 async fn purge(catalog: Arc<Catalog>, options: Options, stop: CancellationToken) {
     loop {
-        let now = catalog.clock.now().as_millis();
+        let now = catalog.clock.now();
         let ago = |age: Duration| {
+            let now = now.as_millis();
             postern_core::Timestamp::from_millis(now - i64::try_from(age.as_millis()).unwrap_or(i64::MAX).min(now))
         };
         let retention = Retention { before: ago(options.keep), failed_before: ago(options.keep_failed) };
-        let more = match catalog.store.purge(retention, PURGE_STEP).await {
+        let more_events = match catalog.store.purge(retention, PURGE_STEP).await {
             Ok(purged) => {
                 if purged.events > 0 {
                     tracing::info!(events = purged.events, deliveries = purged.deliveries, "purged");
@@ -188,7 +198,20 @@ async fn purge(catalog: Arc<Catalog>, options: Options, stop: CancellationToken)
                 false
             }
         };
-        let pause = if more { Duration::from_millis(100) } else { PURGE_EVERY };
+        let expiry = Expiry { now, audit_before: ago(options.keep_audit) };
+        let more_expired = match catalog.store.purge_expired(expiry, PURGE_STEP).await {
+            Ok(purged) => {
+                if purged.audit_entries > 0 {
+                    tracing::info!(audit_entries = purged.audit_entries, "purged");
+                }
+                purged.more
+            }
+            Err(error) => {
+                tracing::error!(%error, "what has expired cannot be purged");
+                false
+            }
+        };
+        let pause = if more_events || more_expired { Duration::from_millis(100) } else { PURGE_EVERY };
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}

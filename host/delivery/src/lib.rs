@@ -5,6 +5,7 @@
 //! - An emission is answered only after its event and its deliveries are durable.
 //! - Nothing is stored before it was checked, and what was refused changes nothing.
 //! - Every claimed delivery ends in a recorded step, in a release, or with the process; the last is found at the next start.
+//! - Whatever is changed is recorded in the same transaction, with whoever changed it.
 //! - Settings and secrets are those at the time of the attempt, never a copy that travelled with the delivery.
 //!
 //! | module | what it does |
@@ -14,10 +15,12 @@
 //! | [`emit`] | takes an emission |
 //! | [`attempt`] | one attempt, from the claim to the outcome |
 //! | [`coordinator`] | claims what is due and runs attempts |
+//! | [`audit`] | on whose behalf something is done, and the record of it |
 //! | [`trial`] | settings tried out before they are saved, and drop-downs |
 //! | [`error`] | what callers are told |
 
 pub mod attempt;
+pub mod audit;
 pub mod catalog;
 pub mod coordinator;
 pub mod emit;

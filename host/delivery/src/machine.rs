@@ -4,13 +4,14 @@ use postern_core::Timestamp;
 use postern_core::delivery::{Outcome, State};
 use postern_core::retry::Policy;
 
-/// What a delivery becomes after attempt number `attempt` (from 1) ended with `outcome` at `now`.
+/// What a delivery becomes after attempt number `attempt` (from 1) ended with `outcome` at `now`. `began` is when the run of
+/// attempts began, from which the policy's horizon counts.
 ///
 /// `chance`, from 0 to 1, places the next attempt within the policy's jitter.
-pub fn after_attempt(policy: &Policy, attempt: u32, outcome: &Outcome, now: Timestamp, chance: f64) -> State {
+pub fn after_attempt(policy: &Policy, attempt: u32, outcome: &Outcome, began: Timestamp, now: Timestamp, chance: f64) -> State {
     match outcome {
         Outcome::Success { external_id } => State::Success { external_id: external_id.clone() },
-        Outcome::Failure { message, retry, .. } => match policy.delay(attempt, *retry, chance) {
+        Outcome::Failure { message, retry, .. } => match policy.delay(attempt, *retry, now.since(began), chance) {
             Some(delay) => State::Retrying { next_attempt_at: now.saturating_add(delay), error: message.clone() },
             None => State::Failed { error: message.clone() },
         },
@@ -56,14 +57,24 @@ mod tests {
             (4, failure(Cause::Limit, Retry::Backoff), failed),
         ];
         for (attempt, outcome, expected) in table {
-            assert_eq!(after_attempt(&policy, attempt, &outcome, now, 0.5), expected, "attempt {attempt}, {outcome:?}");
+            assert_eq!(after_attempt(&policy, attempt, &outcome, now, now, 0.5), expected, "attempt {attempt}, {outcome:?}");
         }
     }
 
     #[test]
     fn a_policy_without_delays_gives_up_at_once() {
-        let policy = Policy { delays: Vec::new(), jitter: 0.0 };
-        let state = after_attempt(&policy, 1, &failure(Cause::Provider, Retry::Backoff), Timestamp::default(), 0.5);
-        assert!(state.is_final());
+        let now = Timestamp::default();
+        assert!(after_attempt(&Policy::once(), 1, &failure(Cause::Provider, Retry::Backoff), now, now, 0.5).is_final());
+    }
+
+    #[test]
+    fn no_retry_begins_after_the_horizon_of_the_run() {
+        let rule = r#"{"initial": "1m", "factor": 1, "max": "1m", "horizon": "3m"}"#;
+        let policy = Policy { schedule: serde_json::from_str(rule).unwrap(), jitter: 0.0 };
+        let began = Timestamp::from_millis(5_000_000);
+        let after = |millis| began.saturating_add(Duration::from_millis(millis));
+        let state = |now| after_attempt(&policy, 1, &failure(Cause::Provider, Retry::Backoff), began, now, 0.5);
+        assert_eq!(state(after(2 * MINUTE)), State::Retrying { next_attempt_at: after(3 * MINUTE), error: "no".into() });
+        assert!(state(after(2 * MINUTE + 1)).is_final());
     }
 }

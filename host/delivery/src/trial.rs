@@ -1,14 +1,16 @@
 //! Trying out: subscriptions with a test event, settings before they are saved, and the entries of drop-downs.
 
-use crate::catalog::settings::{Opened, accept};
-use crate::catalog::{Prepared, Provider, connection_form};
+use crate::catalog::settings::{Opened, accept, fill_kept};
+use crate::catalog::{Prepared, Provider, connection_form, host_fields};
 use crate::emit::refuse;
 use crate::{Catalog, Error};
 use postern_core::delivery::Route;
+use postern_core::host_pattern::Section;
 use postern_core::{ConnectionId, DeliveryId, Event, EventId, EventTypeId, Json, ProviderId, SubscriptionId};
 use postern_egress::{Call, Seals};
 use postern_runtime::{Component, OptionItem, OptionsRequest, Report, Settings};
 use postern_store::NewEvent;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,14 +21,17 @@ use tokio::sync::broadcast;
 const SLACK: Duration = Duration::from_secs(10);
 
 /// Settings that somebody wants to try.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trial {
     /// A subscription's settings.
     #[serde(default)]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub config: Option<Value>,
-    /// A connection's settings, if it is not saved yet.
+    /// A connection's settings, if they are not saved yet. With `connectionId` too, a secret's mark in them stands for the
+    /// secret that this connection holds.
     #[serde(default)]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub connection: Option<Value>,
     /// A connection that is saved.
     #[serde(default)]
@@ -34,13 +39,14 @@ pub struct Trial {
 }
 
 /// A question for the entries of a drop-down.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Question {
     /// What the schema names with `x-options`.
     pub name: String,
     /// The settings as filled in so far; they need not fit the schema yet.
     #[serde(default)]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub config: Option<Value>,
     /// A connection that is saved.
     #[serde(default)]
@@ -51,7 +57,7 @@ pub struct Question {
 }
 
 /// Which event to try a subscription with.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestEvent {
     /// The event type; none means the first that the subscription names.
@@ -156,16 +162,23 @@ impl Catalog {
             return Err(Error::Conflict(format!("{id} has no test of its settings; send a test delivery instead")));
         }
         let form = provider.form.as_ref().ok_or_else(|| Error::Conflict(format!("{id} is not loaded")))?;
-        let unsaved = |form, value, place: &str| {
-            let accepted =
-                accept(form, value, None, place).map_err(|violations| Error::invalid("the settings do not fit", violations))?;
+        let unsaved = |form, value, before: Option<&Opened>, section, place: &str| {
+            let hosts = host_fields(&provider.wish, section);
+            let mut accepted = accept(form, value, before, &hosts, place)
+                .map_err(|violations| Error::invalid("the settings do not fit", violations))?;
+            fill_kept(form, &mut accepted, before);
             Opened::unsaved(form, accepted).map_err(Error::Internal)
         };
-        let config = trial.config.map(|config| unsaved(form, config, "/config")).transpose()?;
-        let saved = self.saved(id, trial.connection_id)?;
-        let fresh = match trial.connection {
-            None => None,
-            Some(connection) => Some(unsaved(connection_form(&provider).map_err(Error::Conflict)?, connection, "/connection")?),
+        let config = trial.config.map(|config| unsaved(form, config, None, Section::Config, "/config")).transpose()?;
+        let (fresh, saved) = match trial.connection {
+            None => (None, self.saved(id, trial.connection_id)?),
+            // One that is being edited: the marks in it stand for what is saved, which need not be usable as it is.
+            Some(connection) => {
+                let before = trial.connection_id.map(|saved| self.saved_for(id, saved)).transpose()?;
+                let before = before.as_ref().map(|before| &before.opened);
+                let form = connection_form(&provider).map_err(Error::Conflict)?;
+                (Some(unsaved(form, connection, before, Section::Connection, "/connection")?), None)
+            }
         };
         let connection = fresh.as_ref().or(saved.as_ref().map(|saved| &saved.opened));
         let (call, settings) = self.prepare_call(&provider, config.as_ref(), connection)?;
@@ -195,6 +208,15 @@ impl Catalog {
         id: Option<ConnectionId>,
     ) -> Result<Option<Arc<crate::catalog::PreparedConnection>>, Error> {
         let Some(id) = id else { return Ok(None) };
+        let connection = self.saved_for(provider, id)?;
+        if let Some(problem) = &connection.problem {
+            return Err(Error::Conflict(format!("the connection {id} cannot be used: {problem}")));
+        }
+        Ok(Some(connection))
+    }
+
+    /// A saved connection, whether it can be used or not.
+    fn saved_for(&self, provider: &ProviderId, id: ConnectionId) -> Result<Arc<crate::catalog::PreparedConnection>, Error> {
         let connection = self.connection(id)?;
         if connection.connection.provider_id != *provider {
             return Err(Error::Conflict(format!(
@@ -202,10 +224,7 @@ impl Catalog {
                 connection.connection.provider_id
             )));
         }
-        if let Some(problem) = &connection.problem {
-            return Err(Error::Conflict(format!("the connection {id} cannot be used: {problem}")));
-        }
-        Ok(Some(connection))
+        Ok(connection)
     }
 
     fn prepare_call(

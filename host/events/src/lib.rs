@@ -13,6 +13,7 @@
 //! | [`schema`] | JSON Schema: accepting one, and validating with it |
 //! | [`walk`] | finds the fields of a value that a schema marks |
 //! | [`settings`] | a provider's settings: defaults, secrets, templates |
+//! | `form` | reads structures from JSON, with the place of what does not fit |
 //! | [`example`] | a sample payload, made from a schema |
 //! | [`properties`] | the flat list of what a schema describes |
 //! | [`template`] | minijinja templates with the escaping of their target |
@@ -22,6 +23,7 @@
 //! | [`matching`] | from tenant and event type to subscriptions |
 
 pub mod example;
+mod form;
 pub mod jq;
 pub mod matching;
 pub mod properties;
@@ -32,12 +34,12 @@ pub mod template;
 pub mod template_check;
 pub mod walk;
 
-use serde::de::DeserializeOwned;
+pub use form::read_form;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One place of a value that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Violation {
     /// A JSON pointer into the value; empty for the whole.
     pub path: String,
@@ -50,23 +52,6 @@ impl Violation {
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
-}
-
-/// Reads a value from JSON.
-///
-/// # Errors
-/// What the form lacks or does not know, with its place.
-pub fn read_form<'de, T: DeserializeOwned, D: serde::Deserializer<'de>>(json: D) -> Result<T, (Violation, D::Error)> {
-    use serde_path_to_error::Segment;
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
-            Segment::Seq { index } => format!("{pointer}/{index}"),
-            Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { .. } | Segment::Unknown => pointer,
-        });
-        let inner = error.into_inner();
-        (Violation::new(pointer, inner.to_string()), inner)
-    })
 }
 
 impl fmt::Display for Violation {

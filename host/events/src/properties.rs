@@ -13,7 +13,7 @@ pub const MOST: usize = 1000;
 const MOST_HOPS: usize = 16;
 
 /// One property.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Property {
     /// Where it is: `payload.systemIds[n]`. A name that is no identifier stands in brackets: `payload["x-y"]`.
     pub path: String,

@@ -3,13 +3,15 @@
 //! It reads all there is, some rows at a time. While it looks at a group it has the engine for itself, so that it never
 //! takes a commit in progress for damage; between groups whoever waits goes on.
 
+use crate::directory::Directory;
 use crate::embedded::recover;
 use crate::key::{self, ends};
-use crate::kv::{Direction, Kv};
+use crate::kv::{Direction, Kv, sled_log};
 use crate::record::{self, Head, unseal};
-use crate::{Embedded, Error, codec, read};
+use crate::{Embedded, Engine, Error, codec, describe, disk, read};
 use postern_core::{DeliveryId, EventId};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// So many problems are told; all are counted.
 pub const LISTED: usize = 1000;
@@ -43,20 +45,52 @@ pub struct Checked {
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The row's key in hex.
-    pub key: String,
+    /// The record that the row belongs to: `event 01J…` say.
+    pub record: String,
+    /// The row's key in hex; none if a file is damaged before its rows could be told.
+    pub key: Option<String>,
     /// What is wrong.
     pub reason: String,
 }
 
 impl Embedded {
+    /// Looks for damage in the engine's files that an opening would take for the end of what is stored, and cut off.
+    /// Changes nothing. Blocks. Only sled does such a thing.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another process uses the directory; [`Error::Failed`] when a file cannot be read, or the
+    /// directory was made for another engine.
+    pub fn check_files(directory: &Path, engine: Engine) -> Result<Vec<Problem>, Error> {
+        let locked = Directory::open(directory, engine)?;
+        if engine != Engine::Sled {
+            return Ok(Vec::new());
+        }
+        let log = locked.engine_path(engine).join("db");
+        let found = sled_log::damage(&log).map_err(|error| Error::Failed(disk::context("read", &log, &error).to_string()))?;
+        let problem = |damage: sled_log::Damage| {
+            let record = format!("byte {} of {}", damage.offset, log.display());
+            Problem { record, key: None, reason: damage.reason.to_owned() }
+        };
+        Ok(found.into_iter().map(problem).collect())
+    }
+
     /// Reads and verifies everything that is stored; changes nothing. Blocks.
     ///
     /// # Errors
     /// [`Error::Failed`] when the engine cannot be read, [`Error::Closed`]. What is damaged is in the answer.
     pub fn check(&self) -> Result<Checked, Error> {
+        self.check_and_tell(&mut |_| {})
+    }
+
+    /// Likewise, and tells from time to time what it found so far.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_and_tell(&self, tell: &mut dyn FnMut(&Checked)) -> Result<Checked, Error> {
         let mut check = Check { checked: Checked::default(), start: Vec::new(), last_event: None };
-        while !self.shared.alone(|kv| check.group(kv))? {}
+        while !self.shared.alone(|kv| check.group(kv))? {
+            tell(&check.checked);
+        }
         Ok(check.checked)
     }
 }
@@ -76,7 +110,11 @@ impl Check {
     fn problem(&mut self, key: &[u8], reason: impl Into<String>) {
         self.checked.problem_count += 1;
         if self.checked.problems.len() < LISTED {
-            self.checked.problems.push(Problem { key: key::hex(key), reason: reason.into() });
+            self.checked.problems.push(Problem {
+                record: describe::record(key),
+                key: Some(key::hex(key)),
+                reason: reason.into(),
+            });
         }
     }
 

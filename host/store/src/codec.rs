@@ -4,11 +4,12 @@
 
 use crate::idempotency::Remembered;
 use crate::record::{Damage, Record, RecordTooLarge, Whole};
-use crate::{AuditEntry, Document, Error, NewEvent};
+use crate::{AuditEntry, Document, Error, Kind, NewEvent};
 use postern_core::delivery::{Attempt, Route, State, Step};
 use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// An event without its payload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,8 +40,16 @@ pub(crate) struct DocumentHeader {
 struct AuditHeader {
     at: Timestamp,
     actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
     action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
     object: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
 }
 
 /// Reads a header.
@@ -102,19 +111,19 @@ pub(crate) fn document(whole: &Whole) -> Result<Document, Damage> {
 
 /// An audit record.
 pub(crate) fn audit_record(entry: &AuditEntry) -> Result<Record, Error> {
-    let AuditEntry { at, actor, action, object, detail } = entry.clone();
-    let header = encode(&AuditHeader { at, actor, action, object })?;
+    let AuditEntry { at, actor, token, address, action, kind, object, tenant, detail } = entry.clone();
+    let header = encode(&AuditHeader { at, actor, token, address, action, kind, object, tenant })?;
     Ok(Record::new(&header, detail.as_ref().map_or("", Json::as_str).as_bytes())?)
 }
 
 /// The audit entry in a record.
 pub(crate) fn audit(whole: &Whole) -> Result<AuditEntry, Damage> {
-    let AuditHeader { at, actor, action, object } = header("an audit record", whole.header())?;
+    let AuditHeader { at, actor, token, address, action, kind, object, tenant } = header("an audit record", whole.header())?;
     let detail = match text("an audit record's detail", whole.bulk())? {
         "" => None,
         text => Some(Json::parse(text).map_err(|error| Damage::content("an audit record's detail", error))?),
     };
-    Ok(AuditEntry { at, actor, action, object, detail })
+    Ok(AuditEntry { at, actor, token, address, action, kind, object, tenant, detail })
 }
 
 /// What is remembered of an idempotent emission: 28 bytes, since there is one for each.

@@ -66,6 +66,24 @@ impl Directory {
     }
 }
 
+impl Engine {
+    /// The engine that a data directory was made with; none if it is no data directory.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when that cannot be read, or is none that this code knows.
+    pub fn of_directory(path: &Path) -> Result<Option<Self>, Error> {
+        let record = path.join("engine");
+        match fs::read_to_string(&record) {
+            Ok(found) => match found.trim().parse() {
+                Ok(engine) => Ok(Some(engine)),
+                Err(unknown) => Err(Error::Failed(format!("{}: {unknown}", record.display()))),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::Failed(disk::context("read", &record, &error).to_string())),
+        }
+    }
+}
+
 /// How many bytes this process may still write to the file system that holds `path`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let figures = rustix::fs::statvfs(path)?;
@@ -83,6 +101,8 @@ mod tests {
         let first = Directory::open(&path, Engine::Sled).unwrap();
         assert!(matches!(Directory::open(&path, Engine::Sled), Err(Error::Locked(at)) if at == path));
         drop(first);
+        assert_eq!(Engine::of_directory(&path).unwrap(), Some(Engine::Sled));
+        assert_eq!(Engine::of_directory(temporary.path()).unwrap(), None);
         let message = Directory::open(&path, Engine::Redb).unwrap_err().to_string();
         assert!(message.contains("\"sled\"") && message.contains("\"redb\""), "{message}");
         Directory::open(&path, Engine::Sled).unwrap();

@@ -2,7 +2,7 @@
 //! directory is synced.
 
 use std::any::Any;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -59,6 +59,11 @@ pub(crate) fn write_through(path: &Path) -> bool {
 
 /// Puts a whole file in place of the one with this name, or makes it: nobody ever sees, or finds after a crash, a part.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_file_of(path, content, None)
+}
+
+/// Likewise, and the file belongs to the user to whom `like` belongs: root may do what a daemon without its rights reads.
+pub(crate) fn replace_file_of(path: &Path, content: &[u8], like: Option<&Metadata>) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let temporary = path.with_extension("new");
     let write = || {
@@ -67,12 +72,34 @@ pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temporary)?;
+        if let Some(like) = like {
+            take_owner(&file, like)?;
+        }
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
     write().map_err(|error| context("write", path, &error))?;
     sync_directory(parent)
+}
+
+/// Gives a file to the user and the group to whom another one belongs.
+pub(crate) fn take_owner(file: &File, like: &Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            let (user, group) = (like.uid(), like.gid());
+            fchown(file, Some(user), Some(group)).map_err(|error| {
+                let text = format!("the file belongs to user {user}, group {group}, and cannot be given to them: {error}");
+                io::Error::new(error.kind(), format!("{text}; run this as that user, or as root"))
+            })?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, like);
+    Ok(())
 }
 
 /// What a panic said.

@@ -217,6 +217,13 @@ pub(crate) fn all_audit() -> KeyRange {
     vec![b'A']..vec![b'A' + 1]
 }
 
+/// The audit records of `since` or later, and of before `until`, newest first. Empty or inverted if there can be none.
+pub(crate) fn audit_between(since: Option<Timestamp>, until: Option<Timestamp>) -> KeyRange {
+    let Range { start, end } = all_audit();
+    let start = until.map_or(start, |until| audit_before(until).start);
+    start..since.map_or(end, |since| audit_before(since).start)
+}
+
 /// The audit records that follow this one, which are older.
 pub(crate) fn audit_behind(id: AuditId) -> KeyRange {
     let mut start = audit(id);
@@ -285,6 +292,19 @@ pub(crate) fn behind_record(first: &[u8]) -> Vec<u8> {
 /// The kind in the key of a document.
 pub(crate) fn document_kind(key: &[u8]) -> Option<Kind> {
     key.strip_prefix(b"M")?.first().copied().and_then(kind_of)
+}
+
+/// The id in the key of a document's first row.
+pub(crate) fn document_id(first: &[u8]) -> Option<String> {
+    let mut id = Vec::new();
+    let mut rest = first.get(2..first.len().checked_sub(2)?)?.iter();
+    while let Some(byte) = rest.next() {
+        id.push(*byte);
+        if *byte == 0 {
+            rest.next();
+        }
+    }
+    String::from_utf8(id).ok()
 }
 
 /// What the store remembers about itself.
@@ -397,6 +417,8 @@ mod tests {
         assert!(ids.iter().all(|id| AuditId::from_bytes(&id.to_bytes()) == *id));
         let before = audit_before(Timestamp::from_millis(5));
         assert_eq!(ids.map(|id| before.contains(&audit(id))), [false, false, false, true, true]);
+        let middle = audit_between(Some(Timestamp::from_millis(5)), Some(Timestamp::from_millis(9)));
+        assert_eq!(ids.map(|id| middle.contains(&audit(id))), [false, true, true, false, false]);
         assert!(!audit_behind(ids[1]).contains(&chunk(&audit(ids[1]), 3)) && audit_behind(ids[1]).contains(&audit(ids[2])));
     }
 

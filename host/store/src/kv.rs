@@ -7,6 +7,7 @@ use std::ops::{ControlFlow, Range};
 
 pub(crate) mod redb;
 pub(crate) mod sled;
+pub(crate) mod sled_log;
 
 /// One change of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,7 @@
 //! | `read`, `list`, `cursor` | single reads, listings, where a page ended |
 //! | `purge` | what may go |
 //! | `key`, `record`, `codec` | the layout: keys, rows with checksums, what is in them |
+//! | `describe` | what a key is about, in words |
 //! | `kv` | the seam to the engines, and the two behind it |
 //! | `directory`, `disk` | the data directory's lock and engine; files that survive a loss of power |
 //! | [`vault`] | the encryption of secrets |
@@ -32,6 +33,7 @@ mod cache;
 pub mod check;
 mod codec;
 mod cursor;
+mod describe;
 mod directory;
 mod disk;
 mod due;
@@ -127,10 +129,11 @@ pub trait Store: Send + Sync + 'static {
     /// As [`purge`](Self::purge).
     async fn purge_expired(&self, expiry: Expiry, budget: usize) -> Result<PurgedExpired, Error>;
 
-    /// Counts the deliveries of the events that were accepted at `since` or later, by status, event type and provider.
-    /// The cost grows with them: a row read for each event and for each step of a delivery. It ends at 1,000,000 events
-    /// and deliveries together, the newest: [`Stats::cut_at`] says if so. Ask for hours, not for years.
-    async fn stats(&self, since: Timestamp) -> Result<Stats, Error>;
+    /// Counts the deliveries of the events that the filter names, by status, event type and provider. The cost grows with
+    /// all that were accepted in its time, whosever they are: a row read for each event and for each step of a delivery. It
+    /// ends at 1,000,000 events and deliveries together, the newest: [`Stats::cut_at`] says if so. Ask for hours, not for
+    /// years.
+    async fn stats(&self, filter: StatsFilter) -> Result<Stats, Error>;
 
     /// Every object of a kind, by id.
     async fn documents(&self, kind: Kind) -> Result<Vec<Document>, Error>;
@@ -161,8 +164,9 @@ pub trait Store: Send + Sync + 'static {
         self.apply_audited(Vec::new(), vec![entry]).await.map(drop)
     }
 
-    /// What was done, newest first: by [`AuditEntry::at`], then in the order in which it was recorded.
-    async fn list_audit(&self, page: PageRequest) -> Result<Page<AuditEntry>, Error>;
+    /// What was done, newest first: by [`AuditEntry::at`], then in the order in which it was recorded. Reads on until the
+    /// page is full or nothing is left.
+    async fn list_audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>, Error>;
 
     /// Waits until the store can no longer be trusted, because a write to the disk failed, and says why. The process
     /// should then end: after a failed fsync nobody knows what is on the disk.
@@ -225,6 +229,8 @@ pub struct DeliveryFilter {
     pub event: Option<EventId>,
     pub event_type: Option<EventTypeId>,
     pub status: Option<Status>,
+    /// The key of what the event is about.
+    pub entity: Option<String>,
     /// Accepted at this time or later.
     pub since: Option<Timestamp>,
     /// Accepted before this time.
@@ -240,6 +246,30 @@ pub struct EventFilter {
     /// Accepted at this time or later.
     pub since: Option<Timestamp>,
     /// Accepted before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// Which deliveries to count.
+#[derive(Clone, Debug)]
+pub struct StatsFilter {
+    /// Of events that were accepted at this time or later.
+    pub since: Timestamp,
+    /// Of this tenant; none: of all.
+    pub tenant: Option<TenantId>,
+}
+
+/// Which audit records to list; an empty filter lists all.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Of what belongs to this tenant.
+    pub tenant: Option<TenantId>,
+    /// Of whom: the name, or the token's id.
+    pub actor: Option<String>,
+    /// Of this object: its id.
+    pub object: Option<String>,
+    /// Done at this time or later.
+    pub since: Option<Timestamp>,
+    /// Done before this time.
     pub until: Option<Timestamp>,
 }
 

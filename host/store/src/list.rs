@@ -137,6 +137,7 @@ pub(crate) fn read_deliveries(kv: &dyn Kv, filter: &DeliveryFilter, scan: &mut S
 fn goes_to(route: &Route, filter: &DeliveryFilter) -> bool {
     filter.subscription.is_none_or(|subscription| subscription == route.subscription)
         && filter.provider.as_ref().is_none_or(|provider| *provider == route.provider)
+        && filter.entity.as_ref().is_none_or(|entity| route.entity.as_ref() == Some(entity))
 }
 
 /// Begins a listing of events.

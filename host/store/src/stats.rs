@@ -7,9 +7,9 @@
 use crate::key;
 use crate::kv::{Direction, Kv};
 use crate::read;
-use crate::{Error, list};
+use crate::{Error, StatsFilter, list};
 use postern_core::delivery::Status;
-use postern_core::{EventId, EventTypeId, ProviderId, Timestamp};
+use postern_core::{EventId, EventTypeId, ProviderId, TenantId, Timestamp};
 use std::collections::BTreeMap;
 
 /// A count ends after so many deliveries and events, together.
@@ -19,7 +19,7 @@ pub(crate) const BOUND: usize = 1_000_000;
 const GROUP: usize = 128;
 
 /// How many deliveries there are, by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "named as the statuses are")]
 pub struct Counts {
     pub total: usize,
@@ -60,13 +60,15 @@ pub struct Stats {
 /// A count that goes on.
 pub(crate) struct Tally {
     pub(crate) stats: Stats,
+    tenant: Option<TenantId>,
     rest: Option<(EventId, EventId)>,
     left: usize,
 }
 
 impl Tally {
-    pub(crate) fn new(since: Timestamp, bound: usize) -> Self {
-        Self { stats: Stats::default(), rest: key::accepted(Some(since), None), left: bound }
+    pub(crate) fn new(filter: StatsFilter, bound: usize) -> Self {
+        let StatsFilter { since, tenant } = filter;
+        Self { stats: Stats::default(), tenant, rest: key::accepted(Some(since), None), left: bound }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -104,8 +106,12 @@ impl Tally {
     }
 
     fn add(&mut self, id: EventId, header: &crate::codec::EventHeader, steps: &read::LastSteps) {
-        self.stats.events += 1;
+        // What is read costs, whether it counts or not.
         self.left = self.left.saturating_sub(1 + header.routes.len());
+        if self.tenant.as_ref().is_some_and(|tenant| *tenant != header.tenant) {
+            return;
+        }
+        self.stats.events += 1;
         let of_type = self.stats.by_event_type.entry(header.event_type.clone()).or_default();
         for (index, route) in (0..=u16::MAX).zip(&header.routes) {
             match read::status(postern_core::DeliveryId { event: id, index }, steps) {

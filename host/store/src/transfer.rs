@@ -1,19 +1,23 @@
-//! The whole store as JSON lines, out and in: a backup that any engine reads, the way from one engine to another, and
-//! the repair, since damaged records are left out.
+//! A whole data directory as JSON lines, out and in: a backup that any engine reads, the way from one engine to another,
+//! and the repair, since damaged records are left out.
 //!
 //! The first line names the format, the last one counts what came before it, so that a file that was cut is noticed.
 //! Between them each line is one object: a document with its revision, an idempotency key, an audit record, an event,
 //! and behind each event its deliveries' steps. Bodies and payloads are JSON texts and stand as strings, because
-//! they are kept as they came, line breaks included. Secrets are ciphertext: the importing host needs the same master key.
+//! they are kept as they came, line breaks included. What lies beside the store and belongs to it is there as well: the
+//! vault, and the components of providers that were added. Secrets are ciphertext, and so is the data key in the vault: the
+//! importing host needs the same master key, which is never in an export.
 //!
 //! An export holds up to 16 records in memory, an import one line and one commit; neither holds the store. Which events
 //! are unfinished is not in the file, it follows from the steps. So a delivery whose last step was damaged is attempted
 //! again after an import: at least once.
 
 mod export;
+mod files;
 mod import;
 mod line;
 
+pub use files::{COMPONENTS, component_problem, components};
 pub(crate) use import::undo_unfinished;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +32,12 @@ pub const LONGEST_LINE: u64 = 256 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transferred {
+    /// Whether there is a vault.
+    #[serde(default)]
+    pub vault: bool,
+    /// Components of providers.
+    #[serde(default)]
+    pub components: u64,
     /// Documents of all kinds.
     pub documents: u64,
     /// Idempotency keys.
@@ -38,7 +48,7 @@ pub struct Transferred {
     pub events: u64,
     /// Steps of deliveries.
     pub steps: u64,
-    /// Records that could not be read when the store was exported, and were left out.
+    /// Records and files that could not be read when the store was exported, and were left out.
     pub damaged: u64,
 }
 

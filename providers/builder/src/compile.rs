@@ -19,7 +19,7 @@ pub(crate) fn module(workspace: &Workspace, route: &Route, guest: &Guest) -> Res
         .current_dir(&workspace.root)
         // The crate type is set here, since a crate that is a plain library too would be built without link-time optimisation.
         .args(["rustc", "--locked", "--profile", "guest", "--lib", "--crate-type", "cdylib", "--target", TARGET])
-        .args(["--package", guest.package, "--target-dir"])
+        .args(["--package", guest.package, "--features", &guest.features.join(","), "--target-dir"])
         .arg(&workspace.target)
         .env("RUSTC", &route.rustc)
         .env("CARGO_ENCODED_RUSTFLAGS", without_local_paths(&workspace.root));

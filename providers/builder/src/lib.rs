@@ -40,9 +40,11 @@ pub struct Guest {
     pub package: &'static str,
     /// Its folder in the workspace: `providers/webhook`.
     pub folder: &'static str,
+    /// The features to build it with. Their names stand behind the package's in the component's file name.
+    pub features: &'static [&'static str],
 }
 
-/// Builds guests and returns the components' paths, in the same order: `OUT_DIR/{package}.wasm`.
+/// Builds guests and returns the components' paths, in the same order: `OUT_DIR/{package}[-{feature}…].wasm`.
 ///
 /// To be called from a build script, once.
 ///
@@ -58,7 +60,8 @@ pub fn build(guests: &[Guest]) -> Result<Vec<PathBuf>> {
         .map(|guest| {
             let module = compile::module(&workspace, &route, guest)?;
             let component = component::from_module(&module).with_context(|| format!("{} is no provider", guest.package))?;
-            let path = workspace.out.join(guest.package).with_extension("wasm");
+            let name = [&[guest.package], guest.features].concat().join("-");
+            let path = workspace.out.join(name).with_extension("wasm");
             fs::write(&path, component).with_context(|| format!("cannot write {}", path.display()))?;
             Ok(path)
         })

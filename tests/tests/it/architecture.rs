@@ -48,6 +48,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("redb", &["postern-store"]),
     ("sqlx", &["postern-store"]),
     ("axum", &["postern-api"]),
+    ("aide", &["postern-api"]),
     ("tower-http", &["postern-api"]),
     ("jsonschema", &["postern-events"]),
     ("minijinja", &["postern-events"]),

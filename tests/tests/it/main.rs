@@ -1,17 +1,32 @@
 //! Tests of the whole product, one module per topic. See the crate's library for how they start it.
 
 mod address_space;
+mod apply;
 mod architecture;
+mod audit;
 mod bad_input;
+mod client;
 mod command_line;
 mod connections;
 mod delivery;
 mod egress;
 mod emitting;
+mod failed_logins;
+mod filters;
+mod forms;
+mod generated;
+mod migration;
+mod openapi;
+mod property_idempotency;
+mod property_redaction;
+mod proxy;
 mod recovery;
 mod revisions;
 mod rules;
 mod sandbox;
 mod secrecy;
+mod secrets_rotate;
 mod stats;
+mod store_commands;
+mod telling;
 mod tenants;

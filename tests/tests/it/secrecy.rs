@@ -1,7 +1,6 @@
 //! No secret is told: not by any answer, nor by what the daemon writes.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use crate::telling::{assert_untold, crawl};
 use postern_tests::chat::{MARK, PROVIDER, builder, connection};
 use postern_tests::platform::{INCIDENT_CREATED, WEBHOOK, id};
 use postern_tests::{Daemon, Engine, Received, Receiver, Reply, on_each_engine};
@@ -13,58 +12,6 @@ const BEARER: &str = "b34rer&t0ken\"of'a\\receiver";
 const UNFIT: &str = "unf1t-s3cret";
 
 on_each_engine!(no_answer_and_no_log_line_tells_a_secret);
-
-/// The ways in which a secret might be told.
-fn forms(secret: &str) -> Vec<String> {
-    let json = Value::from(secret).to_string();
-    let hex = |upper: bool| -> String {
-        secret.bytes().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }).collect()
-    };
-    let percent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let encoded = [STANDARD.encode(secret), STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
-    let plain = [secret.to_owned(), json[1..json.len() - 1].to_owned(), percent, hex(false), hex(true)];
-    plain.into_iter().chain(encoded).collect()
-}
-
-#[track_caller]
-fn assert_untold(told: &[(String, String)], secrets: &[String]) {
-    for (place, text) in told {
-        for form in secrets.iter().flat_map(|secret| forms(secret)) {
-            let found = text.find(&form).map(|at| text.get(at.saturating_sub(200)..at + form.len()).unwrap_or(text));
-            assert!(found.is_none(), "{place} tells a secret: {found:?}");
-        }
-    }
-}
-
-/// Every `GET` of the API: listings, and the details of what they list.
-async fn crawl(daemon: &Daemon) -> Vec<(String, String)> {
-    let mut told = Vec::new();
-    let mut look = async |path: String| -> Value {
-        let answer = daemon.api.call(Method::GET, &path, Value::Null).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        told.push((path, format!("{:?} {}", answer.headers, answer.text)));
-        if answer.text.starts_with('{') { answer.json() } else { Value::Null }
-    };
-    for path in ["/healthz", "/readyz", "/api/v1/stats", "/api/v1/tokens", "/api/v1/event-types?groupBy=category"] {
-        look(path.to_owned()).await;
-    }
-    for what in ["event-types", "providers", "connections", "subscriptions", "events", "deliveries"] {
-        let listed = look(format!("/api/v1/{what}?limit=500")).await["items"].take();
-        for item in listed.as_array().unwrap() {
-            let path = format!("/api/v1/{what}/{}", id(&item["id"]));
-            let whole = look(path.clone()).await;
-            if what == "providers" {
-                look(format!("{path}/grant")).await;
-            }
-            for step in whole["history"].as_array().into_iter().flatten() {
-                if let Some(number) = step["attempt"]["number"].as_u64() {
-                    look(format!("{path}/attempts/{number}")).await;
-                }
-            }
-        }
-    }
-    told
-}
 
 /// What is refused, with a secret in it.
 async fn refusals(daemon: &Daemon, receiver: &Receiver, connection_id: &str) -> Vec<(String, String)> {

@@ -181,7 +181,6 @@ async fn a_tenants_token_cannot_touch_what_is_everybodys() {
         (Method::POST, "/api/v1/tokens", json!({ "name": "More", "scopes": ["admin"] })),
         (Method::POST, "/api/v1/tokens", json!({ "name": "More", "scopes": ["admin"], "tenant": "acme" })),
         (Method::DELETE, token.as_str(), Value::Null),
-        (Method::GET, "/api/v1/stats", Value::Null),
     ] {
         let answer = api.call(method.clone(), path, body).await;
         assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text);
@@ -205,5 +204,5 @@ async fn a_tenants_token_stays_limited_after_a_restart() {
     assert!(api.items("/api/v1/events").await.is_empty());
     api.post(HOOK, incident("Theirs")).await;
     assert_eq!(api.items("/api/v1/events").await.len(), 1);
-    api.call(Method::GET, "/api/v1/stats", Value::Null).await.problem(403, "forbidden");
+    assert_eq!(api.get("/api/v1/stats").await["events"], 1);
 }

@@ -1,42 +1,77 @@
 //! Deliveries, their attempts and their exchanges.
 
-use super::{page, parse};
 use crate::App;
 use crate::access::{Read, Tenancy};
+use crate::answer::Page;
 use crate::body::{Paging, Params};
-use crate::path::Path;
+use crate::path::{Id, Path};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use postern_core::delivery::{Status, Step};
-use postern_core::{Delivery, DeliveryId, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
+use postern_core::{Attempt, Delivery, DeliveryId, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
 use postern_store::DeliveryFilter;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Listing {
+    /// Those of this tenant.
     tenant: Option<TenantId>,
+    /// Those of this subscription.
     subscription: Option<SubscriptionId>,
+    /// Those that are so far.
     status: Option<Status>,
+    /// Those of events of this type.
     event_type: Option<EventTypeId>,
+    /// Those that this provider makes.
     provider: Option<ProviderId>,
+    /// Those of this event.
     event: Option<EventId>,
+    /// Those about the thing with this key.
+    entity: Option<String>,
+    /// Those whose event was accepted at this time or later.
     since: Option<Timestamp>,
+    /// Those whose event was accepted before this time.
     until: Option<Timestamp>,
+    /// At most so many, 1 to 500. Default: 50.
+    #[schemars(range(min = 1, max = 500))]
     limit: Option<usize>,
+    /// The `nextCursor` of the part before.
     cursor: Option<String>,
 }
 
-/// A delivery as callers see it.
-pub(super) fn view(delivery: &Delivery) -> Value {
-    let mut view = json!(delivery);
-    view["event"] = json!(delivery.id.event);
-    view
+/// A delivery: one event for one subscription.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
+pub(super) struct View {
+    #[serde(flatten)]
+    delivery: Delivery,
+    /// The event.
+    event: EventId,
 }
 
-pub(super) async fn list(access: Read, State(app): State<App>, Params(listing): Params<Listing>) -> Result<Json<Value>, Problem> {
+/// A delivery with its history.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryDetail")]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    view: View,
+    /// Each change of its state, oldest first.
+    history: Vec<Step>,
+}
+
+/// A delivery as callers see it.
+pub(super) fn view(delivery: Delivery) -> View {
+    View { event: delivery.id.event, delivery }
+}
+
+pub(super) async fn list(
+    access: Read,
+    State(app): State<App>,
+    Params(listing): Params<Listing>,
+) -> Result<Json<Page<View>>, Problem> {
     let request = Paging { limit: listing.limit, cursor: listing.cursor }.request()?;
     let filter = DeliveryFilter {
         tenant: access.tenant(listing.tenant)?,
@@ -45,42 +80,50 @@ pub(super) async fn list(access: Read, State(app): State<App>, Params(listing): 
         event: listing.event,
         event_type: listing.event_type,
         status: listing.status,
+        entity: listing.entity,
         since: listing.since,
         until: listing.until,
     };
     let found = app.store.list_deliveries(filter, request).await?;
-    Ok(page(found.items.iter().map(view).collect(), found.next))
+    Ok(Page::of(found.items, found.next, view))
 }
 
-pub(super) async fn show(access: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let (delivery, steps) = find(&access, &app, &id).await?;
-    Ok(with_history(&delivery, &steps))
+pub(super) async fn show(
+    access: Read,
+    State(app): State<App>,
+    Path(Id { id }): Path<Id<DeliveryId>>,
+) -> Result<Json<Detail>, Problem> {
+    let (delivery, history) = find(&access, &app, id).await?;
+    Ok(Json(Detail { view: view(delivery), history }))
 }
 
 /// A delivery with its history.
-pub(super) async fn whole(app: &App, id: DeliveryId) -> Result<Json<Value>, Problem> {
-    let (delivery, steps) = app.store.delivery(id).await?.ok_or_else(|| Problem::not_found("delivery", id))?;
-    Ok(with_history(&delivery, &steps))
+pub(super) async fn whole(app: &App, id: DeliveryId) -> Result<Json<Detail>, Problem> {
+    let (delivery, history) = app.store.delivery(id).await?.ok_or_else(|| Problem::not_found("delivery", id))?;
+    Ok(Json(Detail { view: view(delivery), history }))
 }
 
-fn with_history(delivery: &Delivery, steps: &[Step]) -> Json<Value> {
-    let mut view = view(delivery);
-    view["history"] = json!(steps);
-    Json(view)
+/// Which attempt.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Place {
+    /// The delivery.
+    id: DeliveryId,
+    /// From 1.
+    #[schemars(range(min = 1, max = u32::MAX))]
+    number: u32,
 }
 
 pub(super) async fn attempt(
     access: Read,
     State(app): State<App>,
-    Path((id, number)): Path<(String, u32)>,
-) -> Result<Json<Value>, Problem> {
-    let (_, steps) = find(&access, &app, &id).await?;
+    Path(Place { id, number }): Path<Place>,
+) -> Result<Json<Attempt>, Problem> {
+    let (_, steps) = find(&access, &app, id).await?;
     let attempt = steps.into_iter().filter_map(|step| step.attempt).find(|attempt| attempt.number == number);
-    attempt.map(|attempt| Json(json!(attempt))).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))
+    attempt.map(Json).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))
 }
 
-async fn find(access: &Read, app: &App, id: &str) -> Result<(Delivery, Vec<Step>), Problem> {
-    let parsed: DeliveryId = parse(id)?;
-    let found = app.store.delivery(parsed).await?.filter(|(delivery, _)| access.sees(&delivery.tenant));
+async fn find(access: &Read, app: &App, id: DeliveryId) -> Result<(Delivery, Vec<Step>), Problem> {
+    let found = app.store.delivery(id).await?.filter(|(delivery, _)| access.sees(&delivery.tenant));
     found.ok_or_else(|| Problem::not_found("delivery", id))
 }

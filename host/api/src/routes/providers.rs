@@ -1,109 +1,192 @@
 //! Providers: what there is, adding one, and what each may do.
 
-use super::{page, parse};
 use crate::App;
 use crate::access::{Admin, Read, Tenancy};
+use crate::answer::{Page, Put};
 use crate::body::{Body, Paging, Params, part, too_large};
-use crate::path::Path;
+use crate::document;
+use crate::path::{Id, Path};
 use crate::problem::Problem;
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::StatusCode;
+use axum::response::NoContent;
+use postern_core::delivery::LogLine;
 use postern_core::grant::Grant;
-use postern_core::{ConnectionId, PluginId, ProviderId};
-use postern_delivery::catalog::Provider;
+use postern_core::host_pattern::HostPattern;
+use postern_core::{ConnectionId, Exchange, Manifest, PluginId, ProviderId};
+use postern_delivery::catalog::{Provider, ProviderState};
 use postern_delivery::{OptionItem, Question, Report, Trial};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The largest component that is read at all; the sandbox's own bound then judges it.
 const LARGEST_COMPONENT: usize = 64 << 20;
 
-fn view(provider: &Provider) -> Value {
-    let mut view = json!({
-        "id": provider.manifest.id,
-        "displayName": provider.manifest.display_name,
-        "version": provider.manifest.version,
-        "digest": provider.digest,
-        "size": provider.size,
-        "contract": provider.contract(),
-        "bundled": provider.bundled,
-        "grant": *provider.grant,
-        "asks": provider.asks(),
-        "pending": provider.pending.as_ref().map(|pending| json!({ "version": pending.manifest.version, "digest": pending.digest })),
-        "manifest": provider.manifest,
-    });
-    if let (Value::Object(view), Ok(Value::Object(state))) = (&mut view, serde_json::to_value(&provider.state)) {
-        view.extend(state);
+/// A provider.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Provider")]
+pub(super) struct View {
+    id: ProviderId,
+    display_name: String,
+    /// Semantic version.
+    version: String,
+    /// SHA-256 of its component, in hex.
+    digest: String,
+    /// The size of its component in bytes.
+    size: usize,
+    /// The version of the contract that it speaks; null if it is not loaded.
+    contract: Option<String>,
+    /// Whether it came with the program.
+    bundled: bool,
+    /// What the operator allows it.
+    grant: Grant,
+    /// The hosts that it asks for beyond the grant.
+    asks: Vec<HostPattern>,
+    /// A newer build that waits for approval; null if there is none.
+    pending: Option<PendingBuild>,
+    manifest: Manifest,
+    /// How many subscriptions and connections still have settings of another version than it takes; only where one provider
+    /// is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmigrated: Option<usize>,
+    #[serde(flatten)]
+    state: ProviderState,
+}
+
+/// A build that waits for approval.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PendingBuild {
+    /// Semantic version.
+    version: String,
+    /// SHA-256 of its component, in hex.
+    digest: String,
+}
+
+fn view(provider: &Provider) -> View {
+    let manifest = &provider.manifest;
+    View {
+        id: manifest.id.clone(),
+        display_name: manifest.display_name.clone(),
+        version: manifest.version.to_string(),
+        digest: provider.digest.clone(),
+        size: provider.size,
+        contract: provider.contract(),
+        bundled: provider.bundled,
+        grant: (*provider.grant).clone(),
+        asks: provider.asks().into_iter().cloned().collect(),
+        pending: provider
+            .pending
+            .as_ref()
+            .map(|pending| PendingBuild { version: pending.manifest.version.to_string(), digest: pending.digest.clone() }),
+        manifest: manifest.clone(),
+        unmigrated: None,
+        state: provider.state.clone(),
     }
-    view
 }
 
-pub(super) async fn list(_: Read, State(app): State<App>, Params(paging): Params<Paging>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(_: Read, State(app): State<App>, Params(paging): Params<Paging>) -> Result<Json<Page<View>>, Problem> {
     let (found, next) = part(app.catalog.providers(), |provider| provider.manifest.id.to_string(), &paging)?;
-    Ok(page(found.iter().map(|provider| view(provider)).collect(), next))
+    Ok(Page::of(found, next, |provider| view(&provider)))
 }
 
-pub(super) async fn show(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    Ok(Json(view(&*app.catalog.provider(&parse(&id)?)?)))
+pub(super) async fn show(_: Read, State(app): State<App>, Path(Id { id }): Path<Id<ProviderId>>) -> Result<Json<View>, Problem> {
+    let unmigrated = Some(app.catalog.unmigrated(&id));
+    Ok(Json(View { unmigrated, ..view(&*app.catalog.provider(&id)?) }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Adding {
+    /// The plugin that the provider belongs to: the first part of its id.
     plugin: PluginId,
+}
+
+/// The bytes of a component.
+#[derive(Debug)]
+pub(super) struct ComponentFile(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for ComponentFile {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        DefaultBodyLimit::max(LARGEST_COMPONENT).apply(&mut request);
+        let bytes = Bytes::from_request(request, state).await;
+        bytes.map(Self).map_err(|rejection| too_large(&rejection, LARGEST_COMPONENT))
+    }
+}
+
+impl OperationInput for ComponentFile {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        document::body(operation, [("application/wasm", None)]);
+        let statuses = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY];
+        document::fails(operation, &statuses);
+    }
 }
 
 pub(super) async fn add(
     access: Admin,
     State(app): State<App>,
     Params(adding): Params<Adding>,
-    mut request: Request,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+    ComponentFile(bytes): ComponentFile,
+) -> Result<Put<Json<View>>, Problem> {
     access.everything()?;
-    DefaultBodyLimit::max(LARGEST_COMPONENT).apply(&mut request);
-    let bytes = Bytes::from_request(request, &()).await.map_err(|rejection| too_large(&rejection, LARGEST_COMPONENT))?;
     let added = app.catalog.add_provider(&adding.plugin, bytes.to_vec()).await?;
     let provider = app.catalog.provider(&added.id)?;
-    Ok((if added.new { StatusCode::CREATED } else { StatusCode::OK }, Json(view(&provider))))
+    Ok(Put { new: added.new, answer: Json(view(&provider)) })
 }
 
-pub(super) async fn approve(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn approve(
+    access: Admin,
+    State(app): State<App>,
+    Path(Id { id }): Path<Id<ProviderId>>,
+) -> Result<Json<View>, Problem> {
     access.everything()?;
-    let id: ProviderId = parse(&id)?;
     app.catalog.approve_provider(&id).await?;
     Ok(Json(view(&*app.catalog.provider(&id)?)))
 }
 
-pub(super) async fn grant(_: Read, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Grant>, Problem> {
-    Ok(Json((*app.catalog.provider(&parse(&id)?)?.grant).clone()))
+pub(super) async fn grant(
+    _: Read,
+    State(app): State<App>,
+    Path(Id { id }): Path<Id<ProviderId>>,
+) -> Result<Json<Grant>, Problem> {
+    Ok(Json((*app.catalog.provider(&id)?.grant).clone()))
 }
 
 pub(super) async fn set_grant(
     access: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(Id { id }): Path<Id<ProviderId>>,
     Body(grant): Body<Grant>,
 ) -> Result<Json<Grant>, Problem> {
     access.everything()?;
-    Ok(Json((*app.catalog.set_grant(&parse(&id)?, grant).await?.grant).clone()))
+    Ok(Json((*app.catalog.set_grant(&id, grant).await?.grant).clone()))
 }
 
-pub(super) async fn remove(access: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn remove(
+    access: Admin,
+    State(app): State<App>,
+    Path(Id { id }): Path<Id<ProviderId>>,
+) -> Result<NoContent, Problem> {
     access.everything()?;
-    app.catalog.remove_provider(&parse(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    app.catalog.remove_provider(&id).await?;
+    Ok(NoContent)
 }
 
 pub(super) async fn test_connection(
     access: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(Id { id }): Path<Id<ProviderId>>,
     Body(trial): Body<Trial>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Tested>, Problem> {
     own_connection(&access, &app, trial.connection_id)?;
-    Ok(Json(tested(app.catalog.test_connection(&parse(&id)?, trial).await?)))
+    Ok(Json(Tested::from(app.catalog.test_connection(&id, trial).await?)))
 }
 
 /// A connection of another tenant is not there.
@@ -114,26 +197,51 @@ fn own_connection(access: &Admin, app: &App, id: Option<ConnectionId>) -> Result
     }
 }
 
-/// What a test came to.
-pub(super) fn tested(report: Report<Result<String, String>>) -> Value {
-    let (success, message) = match report.result {
-        Ok(Ok(message)) => (true, message),
-        Ok(Err(message)) => (false, message),
-        Err(error) => (false, error.to_string()),
-    };
-    json!({ "success": success, "message": message, "exchanges": report.exchanges, "log": report.log })
+/// What a test of settings came to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestResult")]
+pub(super) struct Tested {
+    success: bool,
+    /// What the provider says, or why it did not answer.
+    message: String,
+    /// The requests that it made.
+    exchanges: Vec<Exchange>,
+    /// What it wrote to its log.
+    log: Vec<LogLine>,
+}
+
+impl From<Report<Result<String, String>>> for Tested {
+    fn from(report: Report<Result<String, String>>) -> Self {
+        let (success, message) = match report.result {
+            Ok(Ok(message)) => (true, message),
+            Ok(Err(message)) => (false, message),
+            Err(error) => (false, error.to_string()),
+        };
+        Self { success, message, exchanges: report.exchanges, log: report.log }
+    }
+}
+
+/// An entry of a drop-down.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DropDownEntry")]
+pub(super) struct Choice {
+    /// What the settings hold.
+    value: String,
+    /// What people read.
+    label: String,
+    description: Option<String>,
 }
 
 pub(super) async fn options(
     access: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(Id { id }): Path<Id<ProviderId>>,
     Body(question): Body<Question>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<Choice>>, Problem> {
     own_connection(&access, &app, question.connection_id)?;
-    let report = app.catalog.options(&parse(&id)?, question).await?;
+    let report = app.catalog.options(&id, question).await?;
     let failed = |message| Problem::new(StatusCode::BAD_GATEWAY, "provider-failed", message);
     let items = report.result.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
-    let view = |item: OptionItem| json!({ "value": item.value, "label": item.label, "description": item.description });
-    Ok(page(items.into_iter().map(view).collect(), None))
+    let choice = |item: OptionItem| Choice { value: item.value, label: item.label, description: item.description };
+    Ok(Page::of(items, None, choice))
 }

@@ -30,6 +30,9 @@ pub(crate) struct List {
     /// Only those of this event.
     #[arg(long)]
     event: Option<String>,
+    /// Only those about the thing with this key.
+    #[arg(long)]
+    entity: Option<String>,
     /// Only those of this provider.
     #[arg(long)]
     provider: Option<String>,
@@ -59,6 +62,7 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
                 ("status", list.status),
                 ("eventType", list.event_type),
                 ("event", list.event),
+                ("entity", list.entity),
                 ("provider", list.provider),
             ];
             let query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();

@@ -1,11 +1,16 @@
 //! The commands, one file each.
 
+pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod delivery;
 pub(crate) mod event;
+mod place;
 pub(crate) mod provider;
+pub(crate) mod secrets;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod subscription;
 pub(crate) mod token;
 

@@ -1,5 +1,6 @@
 //! `postern serve`.
 
+use super::place::Place;
 use crate::config::{Config, Format};
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
@@ -22,12 +23,8 @@ pub(crate) struct Serve {
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "POSTERN_CONFIG")]
-    config: Option<PathBuf>,
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Where the API listens; port 0 takes any that is free.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
@@ -39,10 +36,7 @@ pub(crate) struct Source {
 impl Source {
     /// The configuration that is in force.
     pub(crate) fn load(&self) -> Result<Config> {
-        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
-        if let Some(directory) = &self.data {
-            config.store.directory.clone_from(directory);
-        }
+        let mut config = self.place.load()?;
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }

@@ -3,9 +3,9 @@
 use super::json;
 use crate::arguments::Remote;
 use crate::output::{Format, print};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -35,11 +35,27 @@ pub(crate) enum Command {
         /// A jq program that yields the key of what an event is about: `.payload.incidentId`.
         #[arg(long)]
         entity_key: Option<String>,
+        /// When failed deliveries are tried again: delays, `1m,5m`; `none`; or JSON such as
+        /// `{"initial":"30s","factor":2,"max":"1h","horizon":"3d"}`. Without it, when the operator's default says.
+        #[arg(long)]
+        retry: Option<String>,
+        /// How many deliveries it gets in so much time: `10/1s`.
+        #[arg(long, value_name = "DELIVERIES/TIME")]
+        rate_limit: Option<String>,
         #[command(flatten)]
         format: Format,
     },
     /// List the subscriptions.
     List {
+        /// Only those of this provider.
+        #[arg(long)]
+        provider: Option<String>,
+        /// Only those that are enabled, or are not: `true` or `false`.
+        #[arg(long, value_name = "BOOL")]
+        enabled: Option<bool>,
+        /// Only those that name this event type, or a prefix of it.
+        #[arg(long)]
+        event: Option<String>,
         /// At most so many.
         #[arg(long, default_value_t = 1000)]
         limit: usize,
@@ -91,22 +107,55 @@ pub(crate) enum Command {
     },
 }
 
+/// A schedule of retries; the server judges the delays.
+fn schedule(text: &str) -> Result<Value> {
+    let text = text.trim();
+    match text {
+        "none" => Ok(json!([])),
+        _ if text.starts_with(['{', '[']) => serde_json::from_str(text).context("--retry is no JSON"),
+        _ => Ok(text.split(',').map(str::trim).collect()),
+    }
+}
+
+/// `10/1s`; the server judges the bounds.
+fn rate_limit_of(text: &str) -> Result<Value> {
+    let parts = text.split_once('/').and_then(|(deliveries, per)| Some((deliveries.trim().parse::<u32>().ok()?, per.trim())));
+    let (deliveries, per) = parts.context("--rate-limit is a number and a time: `10/1s`")?;
+    Ok(json!({ "deliveries": deliveries, "per": per }))
+}
+
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
     let path = |id: &str| format!("/api/v1/subscriptions/{id}");
     match command {
-        Command::Create { name, description, provider, connection, config, events, filter, entity_key, format } => {
+        Command::Create {
+            name,
+            description,
+            provider,
+            connection,
+            config,
+            events,
+            filter,
+            entity_key,
+            retry,
+            rate_limit,
+            format,
+        } => {
             let body = json!({
                 "name": name, "description": description, "providerId": provider, "connectionId": connection,
                 "providerConfig": json(&config)?, "events": events,
                 "filter": filter, "entityKey": entity_key,
+                "retry": retry.as_deref().map(schedule).transpose()?,
+                "rateLimit": rate_limit.as_deref().map(rate_limit_of).transpose()?,
             });
             let created = client.post("/api/v1/subscriptions", body).await?;
             let sentence = format!("created {}", created["id"].as_str().unwrap_or_default());
             format.object(&created, Some(sentence))
         }
-        Command::List { limit, format } => {
-            let items = client.list("/api/v1/subscriptions", &[], limit).await?;
+        Command::List { provider, enabled, event, limit, format } => {
+            let filters = [("provider", provider), ("enabled", enabled.map(|enabled| enabled.to_string())), ("event", event)];
+            let query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            let items = client.list("/api/v1/subscriptions", &query, limit).await?;
             let columns = [
                 ("SUBSCRIPTION", "/id"),
                 ("NAME", "/name"),

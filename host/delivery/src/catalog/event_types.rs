@@ -6,22 +6,30 @@ use postern_core::{EventType, EventTypeId, HookId, PluginId};
 use postern_events::Violation;
 use postern_events::registry::Registered;
 use postern_store::Kind;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
 /// What a plugin says when it registers a hook.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "displayName": "Incident created", "category": "Incidents",
+    "payloadSchema": { "type": "object", "required": ["title"], "properties": { "title": { "type": "string" } } },
+}))]
 pub struct EventTypeInput {
     /// 1 to 100 characters.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"\S"))]
     pub display_name: String,
     /// When it is emitted.
     #[serde(default)]
     pub description: Option<String>,
     /// Default: `Uncategorized`.
     #[serde(default = "EventType::default_category")]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"\S"))]
     pub category: String,
     /// JSON Schema.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub payload_schema: serde_json::Value,
     /// A jq program; see [`EventType::transform`].
     #[serde(default)]

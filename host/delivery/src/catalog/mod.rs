@@ -1,7 +1,11 @@
 //! Event types, providers and subscriptions: held in memory, ready for use, and kept in the store.
 
+mod change;
 mod connections;
 mod event_types;
+mod forward;
+mod kept;
+mod migration;
 mod providers;
 mod routing;
 pub(crate) mod settings;
@@ -10,11 +14,13 @@ mod subscriptions;
 pub(crate) use connections::connection_form;
 pub use connections::{ConnectionInput, PreparedConnection};
 pub use event_types::EventTypeInput;
+pub(crate) use kept::host_fields;
 pub use providers::{Added, Provider, ProviderState};
-pub use subscriptions::{Prepared, SubscriptionInput};
+pub use subscriptions::{Prepared, SubscriptionFilter, SubscriptionInput};
 
 use crate::Error;
 use arc_swap::ArcSwap;
+use forward::Unsaved;
 use parking_lot::RwLock;
 use postern_core::{Clock, ConnectionId, DeliveryId, ProviderId};
 use postern_egress::Broker;
@@ -22,13 +28,13 @@ use postern_events::Violation;
 use postern_events::registry::Registry;
 use postern_runtime::Runtime;
 use postern_store::vault::Vault;
-use postern_store::{Change, Document, Expect, Kind, Store};
+use postern_store::{Document, Kind, Store};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use subscriptions::Subscriptions;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// What a catalog is made of.
 pub struct Parts {
@@ -63,7 +69,11 @@ pub struct Catalog {
     /// Tells of each delivery whose step was recorded.
     pub(crate) finished: broadcast::Sender<DeliveryId>,
     /// Held while something is changed, so that checks and changes belong together.
-    changing: tokio::sync::Mutex<()>,
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Settings that were brought forward and are not stored yet.
+    unsaved: Unsaved,
+    /// Tells that settings wait to be brought forward, or to be stored.
+    forwarding: Notify,
 }
 
 impl Catalog {
@@ -89,11 +99,14 @@ impl Catalog {
             subscriptions: RwLock::default(),
             finished: broadcast::channel(1024).0,
             changing: tokio::sync::Mutex::new(()),
+            unsaved: Unsaved::default(),
+            forwarding: Notify::new(),
         };
         catalog.load_event_types().await?;
         catalog.load_providers(&parts.bundled).await?;
         catalog.load_connections().await?;
         catalog.load_subscriptions().await?;
+        catalog.settings_at_start().await?;
         Ok(Arc::new(catalog))
     }
 
@@ -101,18 +114,6 @@ impl Catalog {
     async fn read<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<(T, u64)>, Error> {
         let documents = self.store.documents(kind).await?;
         documents.iter().map(|document| Ok((parse(document)?, document.revision))).collect()
-    }
-
-    /// Stores an object; answers with its new revision.
-    async fn put(&self, kind: Kind, id: impl ToString, body: &impl serde::Serialize) -> Result<u64, Error> {
-        let body = serde_json::to_string(body).map_err(|error| Error::Internal(error.to_string()))?;
-        let change = Change { kind, id: id.to_string(), expect: Expect::Anything, body: Some(body) };
-        Ok(self.store.apply(vec![change]).await?[0])
-    }
-
-    async fn remove(&self, kind: Kind, id: impl ToString) -> Result<(), Error> {
-        self.store.apply(vec![Change { kind, id: id.to_string(), expect: Expect::Anything, body: None }]).await?;
-        Ok(())
     }
 }
 

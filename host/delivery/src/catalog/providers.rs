@@ -1,6 +1,7 @@
 //! Providers: those that come with the program and those that were added, each with its grant.
 
 use super::Catalog;
+use super::forward::Staged;
 use super::settings::{self, Opened};
 use crate::Error;
 use postern_core::grant::Grant;
@@ -10,6 +11,7 @@ use postern_egress::{Call, CallSettings, Seals};
 use postern_events::settings::Form;
 use postern_runtime::Component;
 use postern_store::Kind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,7 +46,7 @@ pub struct Provider {
 }
 
 /// Whether a provider delivers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state", content = "reason")]
 pub enum ProviderState {
     /// It does.
@@ -92,11 +94,12 @@ struct Stored {
 }
 
 /// A component that was loaded and said what it is.
+#[derive(Clone)]
 struct Described {
     component: Component,
     manifest: Manifest,
-    form: Form,
-    connection_form: Option<Form>,
+    form: Arc<Form>,
+    connection_form: Option<Arc<Form>>,
 }
 
 impl Catalog {
@@ -170,24 +173,33 @@ impl Catalog {
         let described = self.describe(plugin, bytes.clone()).await?;
         let id = described.manifest.id.clone();
         let digest = described.component.digest().to_owned();
+        let asks = |grant: &Grant| described.manifest.hosts.iter().filter(|host| !grant.hosts.contains(host)).cloned().collect();
+        // What can be put in force at once is prepared before anything is held up.
+        let grant = self.provider(&id).map(|before| (*before.grant).clone()).unwrap_or_default();
+        let ungranted: Vec<HostPattern> = asks(&grant);
+        let staged = if ungranted.is_empty() {
+            self.stage(&provider(described.clone(), grant, true, false, None)).await?
+        } else {
+            Staged::default()
+        };
         let _changing = self.changing.lock().await;
         self.keep_component(&digest, bytes).await?;
         let before = self.provider(&id).ok();
         let grant = before.as_ref().map(|before| (*before.grant).clone()).unwrap_or_default();
-        let asks: Vec<_> = described.manifest.hosts.iter().filter(|host| !grant.hosts.contains(host)).cloned().collect();
+        let asks: Vec<_> = asks(&grant);
         let approved = asks.is_empty();
         let added = Added { id: id.clone(), new: before.is_none(), asks };
         match before {
             Some(before) if !approved && before.component.is_some() => {
                 let pending = Some(Pending { digest, manifest: described.manifest });
-                self.save_provider(&before, pending.clone()).await?;
+                self.save_provider("add", &before, pending.clone()).await?;
                 self.install(Provider { pending, ..before.again() });
             }
             _ => {
                 let provider = provider(described, grant, approved, false, None);
-                self.save_provider(&provider, None).await?;
+                self.save_provider("add", &provider, None).await?;
                 self.install(provider);
-                self.settings_again(&id).await?;
+                self.settings_again(&id, staged).await?;
             }
         }
         Ok(added)
@@ -198,27 +210,46 @@ impl Catalog {
     /// # Errors
     /// There is none of this id, or the waiting build does not load.
     pub async fn approve_provider(&self, id: &ProviderId) -> Result<(), Error> {
-        let _changing = self.changing.lock().await;
-        let before = self.provider(id)?;
-        let approved = match &before.pending {
-            None => Provider {
-                state: if before.component.is_some() { ProviderState::Active } else { before.state.clone() },
-                grant: Arc::new(Grant { hosts: union(&before.grant.hosts, &before.manifest.hosts), ..(*before.grant).clone() }),
-                ..before.again()
-            },
+        let now = self.provider(id)?;
+        let mut at_once = Staged::default();
+        let waiting = match &now.pending {
+            None if now.state == ProviderState::AwaitingApproval => {
+                at_once = self.stage(&Provider { state: ProviderState::Active, ..now.again() }).await?;
+                None
+            }
+            None => None,
             Some(pending) => {
                 let bytes = tokio::fs::read(self.component_path(&pending.digest))
                     .await
                     .map_err(|error| Error::Internal(format!("the waiting component cannot be read: {error}")))?;
-                let plugin = plugin_of(id);
-                let described = self.describe(&plugin, bytes).await?;
-                let hosts = union(&before.grant.hosts, &described.manifest.hosts);
-                provider(described, Grant { hosts, ..(*before.grant).clone() }, true, before.bundled, None)
+                let described = self.describe(&plugin_of(id), bytes).await?;
+                let staged = self.stage(&provider(described.clone(), Grant::default(), true, false, None)).await?;
+                Some((pending.digest.clone(), described, staged))
             }
         };
-        self.save_provider(&approved, None).await?;
+        let _changing = self.changing.lock().await;
+        let before = self.provider(id)?;
+        let (approved, staged) = match (waiting, &before.pending) {
+            (None, None) => {
+                let hosts = union(&before.grant.hosts, &before.manifest.hosts);
+                let provider = Provider {
+                    state: if before.component.is_some() { ProviderState::Active } else { before.state.clone() },
+                    grant: Arc::new(Grant { hosts, ..(*before.grant).clone() }),
+                    ..before.again()
+                };
+                (provider, at_once)
+            }
+            (Some((digest, described, staged)), Some(pending)) if digest == pending.digest => {
+                let hosts = union(&before.grant.hosts, &described.manifest.hosts);
+                (provider(described, Grant { hosts, ..(*before.grant).clone() }, true, before.bundled, None), staged)
+            }
+            _ => {
+                return Err(Error::Conflict(format!("another build of {id} was added meanwhile; look at what it asks for")));
+            }
+        };
+        self.save_provider("approve", &approved, None).await?;
         self.install(approved);
-        self.settings_again(id).await
+        self.settings_again(id, staged).await
     }
 
     /// Replaces what a provider is allowed.
@@ -229,7 +260,7 @@ impl Catalog {
         let _changing = self.changing.lock().await;
         let before = self.provider(id)?;
         let changed = Provider { grant: Arc::new(grant), ..before.again() };
-        self.save_provider(&changed, before.pending.clone()).await?;
+        self.save_provider("grant", &changed, before.pending.clone()).await?;
         self.install(changed);
         self.provider(id)
     }
@@ -275,16 +306,13 @@ impl Catalog {
         let component = self.runtime.load(bytes).await?;
         let draft = component.describe().await.result?;
         let manifest = Manifest::check(plugin, draft)?;
-        let form = settings::compile("config", &manifest.config)?;
-        let connection_form =
-            manifest.connection.as_ref().map(|connection| settings::compile("connection", connection)).transpose()?;
+        let form = Arc::new(settings::compile("config", &manifest.config)?);
+        let connection_form = manifest
+            .connection
+            .as_ref()
+            .map(|connection| settings::compile("connection", connection).map(Arc::new))
+            .transpose()?;
         Ok(Described { component, manifest, form, connection_form })
-    }
-
-    /// Reads the settings of a provider's users anew, because its schemas may have changed.
-    async fn settings_again(&self, id: &ProviderId) -> Result<(), Error> {
-        self.hold_connections_again(id).await?;
-        self.prepare_again(id).await
     }
 
     fn install(&self, provider: Provider) {
@@ -296,7 +324,7 @@ impl Catalog {
         });
     }
 
-    async fn save_provider(&self, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
+    async fn save_provider(&self, verb: &str, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
         let stored = Stored {
             digest: provider.digest.clone(),
             size: provider.size,
@@ -306,7 +334,7 @@ impl Catalog {
             bundled: provider.bundled,
             pending,
         };
-        self.put(Kind::Provider, &provider.manifest.id, &stored).await?;
+        self.put_as(Some(verb), Kind::Provider, &provider.manifest.id, &stored).await?;
         Ok(())
     }
 
@@ -374,8 +402,8 @@ fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, p
         bundled,
         pending,
         wish: manifest.hosts.clone().into(),
-        form: Some(Arc::new(form)),
-        connection_form: connection_form.map(Arc::new),
+        form: Some(form),
+        connection_form,
         component: Some(component),
         manifest,
     }

@@ -1,8 +1,7 @@
 //! Which subscriptions an event goes to, and whether what they say of events fits the event types.
 
-use super::{Catalog, Prepared};
+use super::{Catalog, SubscriptionFilter};
 use postern_core::delivery::Route;
-use postern_core::subscription::EventPattern;
 use postern_core::{Event, Subscription};
 use postern_events::jq::{EntityKey, Filter, event_input};
 use postern_events::registry::Registered;
@@ -82,11 +81,9 @@ impl Catalog {
 
     /// Which subscriptions an event type would break that is about to be registered.
     pub(super) fn broken_by(&self, event_type: &Registered) -> Vec<Violation> {
-        let concerned = |prepared: &Arc<Prepared>| {
-            prepared.subscription.events.iter().any(|pattern: &EventPattern| pattern.matches(&event_type.definition.id))
-        };
+        let concerned = SubscriptionFilter { event_type: Some(event_type.definition.id.clone()), ..Default::default() };
         let mut broken = Vec::new();
-        for prepared in self.subscriptions(None, usize::MAX, None).into_iter().filter(concerned) {
+        for prepared in self.subscriptions(None, usize::MAX, &concerned) {
             let subscription = &prepared.subscription;
             for violation in misfits(event_type, &prepared.rules, &prepared.opened.template_sources()) {
                 broken.push(Violation::new(format!("/subscriptions/{}{}", subscription.id, violation.path), violation.message));

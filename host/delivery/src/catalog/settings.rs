@@ -1,6 +1,8 @@
 //! Settings with secrets, of subscriptions and of connections: how they are stored, opened and handed to a provider.
 
+use super::kept;
 use crate::Error;
+use postern_core::manifest::SECRET_MARK;
 use postern_egress::{Seals, Secret};
 use postern_events::settings::{Accepted, Form, Secrets, render};
 use postern_events::template::{Context, Template};
@@ -14,6 +16,8 @@ use std::sync::Arc;
 pub(crate) struct Opened {
     /// With their secrets in clear, for the host's own eyes.
     pub(crate) clear: Arc<Map<String, Value>>,
+    /// The version of the schema that they were opened with; 0 if they cannot be used for calls.
+    pub(crate) version: u32,
     templates: Vec<(String, Template)>,
     secrets: Vec<SecretField>,
 }
@@ -62,7 +66,33 @@ impl Opened {
     fn new(form: &Form, mut value: Value, secrets: Vec<SecretField>) -> Result<Self, String> {
         let templates = form.templates(&mut value).map_err(|violations| violations[0].to_string())?;
         let Value::Object(clear) = value else { return Err("the settings are no object".into()) };
-        Ok(Self { clear: Arc::new(clear), templates, secrets })
+        Ok(Self { clear: Arc::new(clear), version: form.version(), templates, secrets })
+    }
+
+    /// Settings that fit no schema now, with the secrets that are stored in them, so that a change may keep those. They are
+    /// for no call.
+    pub(crate) fn unusable(vault: &Vault, record: &str, stored: &Value, sealed: &Secrets) -> Self {
+        let mut value = stored.clone();
+        let mut secrets = Vec::new();
+        for (path, sealed) in sealed {
+            if let (Some(Value::String(text)), Ok(secret)) = (value.pointer_mut(path), vault.decrypt(record, path, sealed)) {
+                *text = secret.to_string();
+                secrets.push(SecretField { path: path.clone(), is_url: false });
+            }
+        }
+        let clear = if let Value::Object(clear) = value { clear } else { Map::new() };
+        Self { clear: Arc::new(clear), version: 0, templates: Vec::new(), secrets }
+    }
+
+    /// With [`SECRET_MARK`] in the places of secrets.
+    pub(crate) fn masked(&self) -> Value {
+        let mut value = Value::Object((*self.clear).clone());
+        for field in &self.secrets {
+            if let Some(secret) = value.pointer_mut(&field.path) {
+                *secret = SECRET_MARK.into();
+            }
+        }
+        value
     }
 
     /// Whether something in them is rendered for each delivery.
@@ -105,11 +135,34 @@ impl Opened {
     }
 }
 
-/// Checks offered settings; places are given below `place`.
-pub(crate) fn accept(form: &Form, offered: Value, before: Option<&Opened>, place: &str) -> Result<Accepted, Vec<Violation>> {
-    form.accept(offered, &|path| before.is_some_and(|before| before.has_secret(path))).map_err(|violations| {
+/// Checks offered settings; places are given below `place`. `hosts` are the fields that granted hosts come from.
+pub(crate) fn accept(
+    form: &Form,
+    offered: Value,
+    before: Option<&Opened>,
+    hosts: &[&str],
+    place: &str,
+) -> Result<Accepted, Vec<Violation>> {
+    let accepted = form.accept(offered, &|path| before.is_some_and(|before| before.has_secret(path))).and_then(|accepted| {
+        let misused = before.map(|before| kept::misused(form, &accepted, before, hosts)).unwrap_or_default();
+        if misused.is_empty() { Ok(accepted) } else { Err(misused) }
+    });
+    accepted.map_err(|violations| {
         violations.into_iter().map(|violation| Violation::new(format!("{place}{}", violation.path), violation.message)).collect()
     })
+}
+
+/// Adds to the secrets that were given now those that marks keep.
+pub(crate) fn fill_kept(form: &Form, accepted: &mut Accepted, before: Option<&Opened>) {
+    let Accepted { value, secrets } = accepted;
+    form.put_secrets(value, |path, _| {
+        if !secrets.contains_key(path)
+            && let Some(kept) = before.filter(|before| before.has_secret(path)).and_then(|before| lookup(&before.clear, path))
+        {
+            secrets.insert(path.to_owned(), kept.to_owned());
+        }
+        None
+    });
 }
 
 /// Seals the secrets that were given now for `record`, and those that are kept.
@@ -120,15 +173,12 @@ pub(crate) fn seal(
     accepted: &mut Accepted,
     before: Option<&Opened>,
 ) -> Result<Secrets, Error> {
-    let mut clear = std::mem::take(&mut accepted.secrets);
-    form.put_secrets(&mut accepted.value, |path, _| {
-        if !clear.contains_key(path)
-            && let Some(kept) = before.filter(|before| before.has_secret(path)).and_then(|before| lookup(&before.clear, path))
-        {
-            clear.insert(path.to_owned(), kept.to_owned());
-        }
-        None
-    });
+    fill_kept(form, accepted, before);
+    seal_given(vault, record, std::mem::take(&mut accepted.secrets))
+}
+
+/// Seals secrets for their places in `record`.
+pub(crate) fn seal_given(vault: &Vault, record: &str, clear: Secrets) -> Result<Secrets, Error> {
     clear
         .iter()
         .map(|(path, secret)| {

@@ -1,15 +1,22 @@
 //! Subscriptions: checked when they are saved, prepared for delivery.
 
+use super::forward::{Readied, Record, RecordId, Retried, Standing};
+use super::migration::{New, Old};
 use super::routing::Rules;
 use super::settings::{self, Opened};
-use super::{Catalog, Provider};
+use super::{Catalog, Provider, host_fields};
 use crate::Error;
+use postern_core::host_pattern::Section;
+use postern_core::rate_limit::RateLimit;
+use postern_core::retry::Schedule;
 use postern_core::subscription::EventPattern;
 use postern_core::{ConnectionId, EventTypeId, ProviderId, Subscription, SubscriptionId, TenantId, Timestamp};
 use postern_events::Violation;
 use postern_events::matching::Index;
 use postern_events::settings::Secrets;
+use postern_runtime::SettingsKind;
 use postern_store::Kind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -17,13 +24,19 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 /// What an administrator says of a subscription.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "name": "Incidents to the hub", "providerId": "postern.webhook", "events": ["incident.*"],
+    "providerConfig": { "url": "https://localhost:8443/incidents" },
+}))]
 pub struct SubscriptionInput {
     /// 1 to 100 characters.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"\S"))]
     pub name: String,
     /// What it is for; at most 1000 characters.
     #[serde(default)]
+    #[schemars(length(max = 1000))]
     pub description: Option<String>,
     /// Who delivers.
     pub provider_id: ProviderId,
@@ -31,8 +44,10 @@ pub struct SubscriptionInput {
     #[serde(default)]
     pub connection_id: Option<ConnectionId>,
     /// The provider's settings.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     pub provider_config: Value,
-    /// At least one.
+    /// 1 to 100.
+    #[schemars(length(min = 1, max = 100))]
     pub events: Vec<EventPattern>,
     /// A jq program that yields whether an event is delivered.
     #[serde(default)]
@@ -40,6 +55,12 @@ pub struct SubscriptionInput {
     /// A jq program that yields the key of what an event is about.
     #[serde(default)]
     pub entity_key: Option<String>,
+    /// When failed deliveries are tried again: delays, or a rule by which they grow. None: when the operator's default says.
+    #[serde(default)]
+    pub retry: Option<Schedule>,
+    /// How many deliveries it gets in so much time. None: no limit of its own.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimit>,
     /// Default: yes.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -53,11 +74,28 @@ fn yes() -> bool {
 }
 
 /// How a subscription is stored: its secrets sealed, each bound to the subscription and its field.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    subscription: Subscription,
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) subscription: Subscription,
     #[serde(default)]
     secrets: Secrets,
+}
+
+impl Stored {
+    /// Its settings.
+    pub(super) fn old<'a>(&'a self, record: &'a str) -> Old<'a> {
+        let Subscription { provider_config, config_version, .. } = &self.subscription;
+        let kind = SettingsKind::Config;
+        Old { record, kind, value: provider_config, version: *config_version, secrets: &self.secrets }
+    }
+
+    /// Takes settings that were brought forward.
+    pub(super) fn replace(&mut self, new: New, now: Timestamp) {
+        self.subscription.provider_config = new.value;
+        self.subscription.config_version = new.version;
+        self.subscription.updated_at = now;
+        self.secrets = new.secrets;
+    }
 }
 
 /// A subscription, ready to deliver.
@@ -70,12 +108,42 @@ pub struct Prepared {
     pub problem: Option<String>,
     pub(crate) opened: Opened,
     pub(crate) rules: Rules,
+    pub(crate) standing: Standing,
+}
+
+/// Which subscriptions to list; an empty filter lists all.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionFilter {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Of this provider.
+    pub provider: Option<ProviderId>,
+    /// Enabled, or not.
+    pub enabled: Option<bool>,
+    /// That name this event type, or a prefix of it.
+    pub event_type: Option<EventTypeId>,
+}
+
+impl SubscriptionFilter {
+    fn fits(&self, subscription: &Subscription) -> bool {
+        self.tenant.as_ref().is_none_or(|tenant| subscription.tenant == *tenant)
+            && self.provider.as_ref().is_none_or(|provider| subscription.provider_id == *provider)
+            && self.enabled.is_none_or(|enabled| subscription.enabled == enabled)
+            && self.event_type.as_ref().is_none_or(|id| subscription.events.iter().any(|pattern| pattern.matches(id)))
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
     by_id: BTreeMap<SubscriptionId, Arc<Prepared>>,
     index: Index<Arc<Prepared>>,
+}
+
+impl Prepared {
+    /// How many deliveries it gets in so much time; none means no limit of its own.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.subscription.rate_limit
+    }
 }
 
 impl Subscriptions {
@@ -89,14 +157,17 @@ impl Subscriptions {
         }
         self.by_id.insert(subscription.id, prepared);
     }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Prepared>> {
+        self.by_id.values()
+    }
 }
 
 impl Catalog {
     pub(super) async fn load_subscriptions(&self) -> Result<(), Error> {
         let stored: Vec<(Stored, u64)> = self.read(Kind::Subscription).await?;
         for (stored, revision) in stored {
-            let prepared = self.prepare(stored, revision);
-            self.subscriptions.write().put(prepared);
+            self.hold_subscription(stored, revision, None);
         }
         Ok(())
     }
@@ -107,7 +178,7 @@ impl Catalog {
     /// Something in it does not fit; each place is named.
     pub async fn create_subscription(&self, input: SubscriptionInput) -> Result<Arc<Prepared>, Error> {
         let _changing = self.changing.lock().await;
-        self.save(SubscriptionId::generate(), input, None, None).await
+        self.save(SubscriptionId::generate(), input, None, None, None).await
     }
 
     /// Changes a subscription by a JSON merge patch (RFC 7396): what is absent stays, null clears, a secret's mark
@@ -122,9 +193,21 @@ impl Catalog {
         patch: Value,
         expected: Option<u64>,
     ) -> Result<Arc<Prepared>, Error> {
+        let retried = self.forward_again(RecordId::Subscription(id)).await?;
         let _changing = self.changing.lock().await;
-        let current = self.subscription(id)?;
+        let mut current = self.subscription(id)?;
         super::check_revision("subscription", current.revision, expected)?;
+        let mut stuck = None;
+        if let Some(Retried { revision, record: Record::Subscription(stored), problem }) = retried
+            && revision == current.revision
+        {
+            match problem {
+                None => current = Arc::new(self.prepare(*stored, revision, None)),
+                Some(problem) => stuck = Some((*stored, problem)),
+            }
+        }
+        // Settings that cannot be brought forward stay as they are while only something else is changed.
+        let stuck = stuck.filter(|_| ["providerConfig", "providerId"].iter().all(|field| patch.get(field).is_none()));
         let subscription = &current.subscription;
         let input = SubscriptionInput {
             name: subscription.name.clone(),
@@ -135,11 +218,13 @@ impl Catalog {
             events: subscription.events.clone(),
             filter: subscription.filter.clone(),
             entity_key: subscription.entity_key.clone(),
+            retry: subscription.retry.clone(),
+            rate_limit: subscription.rate_limit,
             enabled: subscription.enabled,
             tenant: Some(subscription.tenant.clone()),
         };
         let mut merged = serde_json::to_value(input).map_err(|error| Error::Internal(error.to_string()))?;
-        merge(&mut merged, patch);
+        change(&mut merged, patch);
         let input: SubscriptionInput = postern_events::read_form(merged)
             .map_err(|(violation, _)| Error::invalid("the subscription is not changed", vec![violation]))?;
         if input.tenant.as_ref() != Some(&subscription.tenant) {
@@ -148,7 +233,7 @@ impl Catalog {
                 vec![Violation::new("/tenant", "a subscription stays in its tenant")],
             ));
         }
-        self.save(id, input, Some(subscription.created_at), Some(&current)).await
+        self.save(id, input, Some(subscription.created_at), Some(&current), stuck).await
     }
 
     /// Removes a subscription. What is queued for it is not delivered any more.
@@ -173,12 +258,12 @@ impl Catalog {
         self.subscriptions.read().by_id.get(&id).cloned().ok_or_else(|| Error::not_found("subscription", id))
     }
 
-    /// Up to `limit` subscriptions after an id, by id, of one tenant if that is given.
-    pub fn subscriptions(&self, after: Option<SubscriptionId>, limit: usize, tenant: Option<&TenantId>) -> Vec<Arc<Prepared>> {
+    /// Up to `limit` subscriptions after an id, by id, that the filter names.
+    pub fn subscriptions(&self, after: Option<SubscriptionId>, limit: usize, filter: &SubscriptionFilter) -> Vec<Arc<Prepared>> {
         let subscriptions = self.subscriptions.read();
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
         let all = subscriptions.by_id.range(range).map(|(_, prepared)| prepared);
-        all.filter(|prepared| tenant.is_none_or(|tenant| prepared.subscription.tenant == *tenant)).take(limit).cloned().collect()
+        all.filter(|prepared| filter.fits(&prepared.subscription)).take(limit).cloned().collect()
     }
 
     /// Whether anybody uses a provider.
@@ -197,22 +282,13 @@ impl Catalog {
         self.subscriptions.read().index.matches(tenant, event_type)
     }
 
-    /// Prepares the subscriptions of a provider anew, because its schema may have changed.
-    pub(super) async fn prepare_again(&self, provider: &ProviderId) -> Result<(), Error> {
-        let stored: Vec<(Stored, u64)> = self.read(Kind::Subscription).await?;
-        for (stored, revision) in stored.into_iter().filter(|(stored, _)| stored.subscription.provider_id == *provider) {
-            let prepared = self.prepare(stored, revision);
-            self.subscriptions.write().put(prepared);
-        }
-        Ok(())
-    }
-
     async fn save(
         &self,
         id: SubscriptionId,
         input: SubscriptionInput,
         created_at: Option<Timestamp>,
         before: Option<&Prepared>,
+        stuck: Option<(Stored, String)>,
     ) -> Result<Arc<Prepared>, Error> {
         let mut violations = super::check_names(&input.name, input.description.as_deref());
         let refuse = |violations| Error::invalid("the subscription is not saved", violations);
@@ -234,16 +310,25 @@ impl Catalog {
             Rules::default()
         });
         let opened = before.filter(|before| before.subscription.provider_id == input.provider_id).map(|before| &before.opened);
-        let mut accepted = match settings::accept(form, input.provider_config, opened, "/providerConfig") {
-            Ok(accepted) if violations.is_empty() => accepted,
-            Ok(_) => return Err(refuse(violations)),
-            Err(unfit) => {
-                violations.extend(unfit);
-                return Err(refuse(violations));
+        let hosts = host_fields(&provider.wish, Section::Config);
+        let (provider_config, config_version, secrets, templates, stuck) = match stuck {
+            Some(_) if !violations.is_empty() => return Err(refuse(violations)),
+            Some((Stored { subscription, secrets }, problem)) => {
+                (subscription.provider_config, subscription.config_version, secrets, Vec::new(), Some(problem))
             }
+            None => match settings::accept(form, input.provider_config, opened, &hosts, "/providerConfig") {
+                Ok(mut accepted) if violations.is_empty() => {
+                    let templates = form.template_sources(&mut accepted.value);
+                    let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
+                    (accepted.value, form.version(), secrets, templates, None)
+                }
+                Ok(_) => return Err(refuse(violations)),
+                Err(unfit) => {
+                    violations.extend(unfit);
+                    return Err(refuse(violations));
+                }
+            },
         };
-        let templates = form.template_sources(&mut accepted.value);
-        let secrets = settings::seal(&self.vault, form, &id.to_string(), &mut accepted, opened)?;
         let now = self.clock.now();
         let subscription = Subscription {
             id,
@@ -252,11 +337,13 @@ impl Catalog {
             description: input.description,
             provider_id: input.provider_id,
             connection_id: input.connection_id,
-            provider_config: accepted.value,
-            config_version: form.version(),
+            provider_config,
+            config_version,
             events: input.events,
             filter: input.filter,
             entity_key: input.entity_key,
+            retry: input.retry,
+            rate_limit: input.rate_limit,
             enabled: input.enabled,
             created_at: created_at.unwrap_or(now),
             updated_at: now,
@@ -267,8 +354,13 @@ impl Catalog {
         }
         let stored = Stored { subscription, secrets };
         let revision = self.put(Kind::Subscription, id, &stored).await?;
-        let prepared = self.prepare(stored, revision);
-        self.subscriptions.write().put(prepared);
+        if stuck.is_some() && before.is_none_or(|before| before.subscription.events != stored.subscription.events) {
+            // What templates may name depends on the events, so another try may succeed.
+            self.hold_subscription(stored, revision, None);
+            self.forwarding.notify_one();
+        } else {
+            self.hold_subscription(stored, revision, stuck);
+        }
         self.subscription(id)
     }
 
@@ -320,26 +412,43 @@ impl Catalog {
         violations
     }
 
-    /// Makes a stored subscription ready. One that cannot be is kept with the reason, and its deliveries tell it.
-    fn prepare(&self, stored: Stored, revision: u64) -> Prepared {
-        let Stored { subscription, secrets } = stored;
-        let opened = self.provider(&subscription.provider_id).map_err(|error| error.to_string()).and_then(|provider| {
-            let form = provider.form.as_ref().ok_or_else(|| format!("{} is not loaded", subscription.provider_id))?;
-            Opened::open(&self.vault, form, &subscription.id.to_string(), &subscription.provider_config, &secrets)
-        });
+    /// Makes a stored subscription ready and keeps it.
+    pub(super) fn hold_subscription(&self, stored: Stored, revision: u64, stuck: Option<String>) {
+        let prepared = self.prepare(stored, revision, stuck);
+        self.subscriptions.write().put(prepared);
+    }
+
+    /// Makes a stored subscription ready. One that cannot be is kept with the reason, and its deliveries tell it. `stuck` says
+    /// why its settings could not be brought forward, if that was tried.
+    fn prepare(&self, stored: Stored, revision: u64, stuck: Option<String>) -> Prepared {
+        let id = stored.subscription.id.to_string();
+        let Readied { opened, problem, standing } = self.ready(&stored.subscription.provider_id, stored.old(&id), stuck);
+        let subscription = stored.subscription;
         let rules = Rules::compile(subscription.filter.as_deref(), subscription.entity_key.as_deref());
         let (rules, unfit) = rules.map_or_else(|unfit| (Rules::default(), Some(unfit[0].to_string())), |rules| (rules, None));
-        let (opened, problem) = opened.map_or_else(|problem| (Opened::default(), Some(problem)), |opened| (opened, None));
         let problem = problem.or(unfit);
-        if let Some(problem) = &problem {
-            tracing::warn!(subscription = %subscription.id, %problem, "the subscription cannot deliver");
+        if let Some(problem) = problem.as_deref().filter(|_| standing != Standing::Waiting) {
+            tracing::warn!(subscription = %id, %problem, "the subscription cannot deliver");
         }
-        Prepared { revision, subscription, problem, opened, rules }
+        Prepared { revision, subscription, problem, opened, rules, standing }
+    }
+}
+
+/// Applies a JSON merge patch to a structure that has all its fields. A field that it does not know stays in the result even
+/// if the patch only takes it away: a misspelt name is to be refused like any other.
+pub(super) fn change(target: &mut Value, patch: Value) {
+    let unknown = |name: &&String| target.get(name.as_str()).is_none();
+    let unknown: Vec<String> = patch.as_object().into_iter().flat_map(Map::keys).filter(unknown).cloned().collect();
+    merge(target, patch);
+    for name in unknown {
+        if let Some(target) = target.as_object_mut() {
+            target.entry(name).or_insert(Value::Null);
+        }
     }
 }
 
 /// RFC 7396.
-pub(super) fn merge(target: &mut Value, patch: Value) {
+fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;
@@ -367,5 +476,12 @@ mod tests {
         let mut value = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [1]});
         merge(&mut value, json!({"a": null, "b": {"c": 4}, "e": [2], "f": {"g": null}}));
         assert_eq!(value, json!({"b": {"c": 4, "d": 3}, "e": [2], "f": {}}));
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_stays_to_be_refused() {
+        let mut value = json!({"filter": null, "name": "x", "settings": {"a": 1}});
+        change(&mut value, json!({"fliter": null, "filter": null, "name": "y", "settings": {"b": null}}));
+        assert_eq!(value, json!({"name": "y", "settings": {"a": 1}, "fliter": null}));
     }
 }

@@ -12,8 +12,9 @@ use crate::list::{self, Scan};
 use crate::record::{self, Head};
 use crate::stats::{self, Stats, Tally};
 use crate::{
-    AuditEntry, Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Expiry, Finish, Ingested, Kind, NewEvent,
-    Page, PageRequest, Purged, PurgedExpired, Retention, Store, audit, codec, idempotency, purge, read,
+    AuditEntry, AuditFilter, Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Expiry, Finish, Ingested,
+    Kind, NewEvent, Page, PageRequest, Purged, PurgedExpired, Retention, StatsFilter, Store, audit, codec, idempotency, purge,
+    read,
 };
 use async_trait::async_trait;
 use postern_core::delivery::{State, Step};
@@ -308,12 +309,12 @@ impl Store for Embedded {
         Ok(PurgedExpired { idempotency_keys, audit_entries, more: more_keys || more_entries })
     }
 
-    async fn stats(&self, since: Timestamp) -> Result<Stats, Error> {
+    async fn stats(&self, filter: StatsFilter) -> Result<Stats, Error> {
         let _turn = self.listings.acquire().await.map_err(|_| Error::Closed)?;
         let (shared, interest) = (self.shared.clone(), Interest::default());
         let wanted = interest.0.clone();
         blocking(move || {
-            let mut tally = Tally::new(since, stats::BOUND);
+            let mut tally = Tally::new(filter, stats::BOUND);
             while !tally.is_done() && !wanted.load(Ordering::Relaxed) {
                 shared.read(|kv| tally.read(kv))?;
             }
@@ -347,9 +348,18 @@ impl Store for Embedded {
         self.submit(|reply| Request::Apply { changes, entries, reply }).await
     }
 
-    async fn list_audit(&self, page: PageRequest) -> Result<Page<AuditEntry>, Error> {
+    async fn list_audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>, Error> {
+        let mut scan = audit::Scan::new(filter, &page)?;
         let _turn = self.listings.acquire().await.map_err(|_| Error::Closed)?;
-        self.read(move |kv| audit::list(kv, &page)).await
+        let (shared, interest) = (self.shared.clone(), Interest::default());
+        let wanted = interest.0.clone();
+        blocking(move || {
+            while !scan.is_done() && !wanted.load(Ordering::Relaxed) {
+                shared.read(|kv| scan.read(kv))?;
+            }
+            Ok(scan.into_page())
+        })
+        .await
     }
 
     async fn broken(&self) -> String {

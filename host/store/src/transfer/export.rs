@@ -1,6 +1,7 @@
 //! Out: group by group, so that whoever else uses the store goes on meanwhile.
 
-use super::line::{AuditLine, DocumentLine, EventLine, IdempotencyLine, Line, StepLine};
+use super::files;
+use super::line::{AuditLine, ComponentLine, DocumentLine, EventLine, IdempotencyLine, Line, StepLine, VaultLine};
 use super::{FORMAT, TransferError, Transferred};
 use crate::key::{self, KeyRange, ends};
 use crate::kv::{Direction, Kv};
@@ -14,7 +15,7 @@ use std::ops::ControlFlow;
 const GROUP: usize = 16;
 
 impl Embedded {
-    /// Writes everything that is stored, as JSON lines. Blocks, and must not be called from async code. A store that
+    /// Writes everything that is stored, with the vault and the components beside it, as JSON lines. Blocks, and must not be called from async code. A store that
     /// serves may be exported: each event is then as it was when it was read, later events are not in the file, and
     /// purges wait. Records that cannot be read are logged, left out and counted.
     ///
@@ -24,7 +25,10 @@ impl Embedded {
         let _no_purge = self.marks.blocking_lock();
         let mut export = Export { store: self, writer, counts: Transferred::default() };
         export.put(&Line::PosternExport { format: FORMAT })?;
+        export.vault()?;
         export.counts.documents = export.records(b'M', document)?;
+        // Behind the providers: each component was there before its provider was stored.
+        export.components()?;
         export.counts.idempotency_keys = export.records(b'I', idempotency)?;
         export.counts.audit_entries = export.records(b'A', audit)?;
         export.events()?;
@@ -59,6 +63,40 @@ impl Export<'_> {
                 Ok(None)
             }
             other => other,
+        }
+    }
+
+    fn vault(&mut self) -> Result<(), TransferError> {
+        let found = files::vault(&self.store.shared.path)?;
+        if let Some(content) = self.sound_file("vault", found) {
+            self.put(&Line::Vault(VaultLine { content }))?;
+            self.counts.vault = true;
+        }
+        Ok(())
+    }
+
+    fn components(&mut self) -> Result<(), TransferError> {
+        let directory = self.store.shared.path.clone();
+        for digest in files::components(&directory)? {
+            let found = files::component(&directory, &digest)?;
+            if let Some(content) = self.sound_file(&digest, found) {
+                self.put(&Line::Component(ComponentLine { digest, content }))?;
+                self.counts.components += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was read of a file; none if it is damaged or gone.
+    fn sound_file(&mut self, name: &str, found: files::Found) -> Option<String> {
+        match found {
+            files::Found::Sound(content) => Some(content),
+            files::Found::Nothing => None,
+            files::Found::Damaged(reason) => {
+                self.counts.damaged += 1;
+                tracing::error!(name, %reason, "a damaged file was left out of an export");
+                None
+            }
         }
     }
 
@@ -162,8 +200,8 @@ fn idempotency(kv: &dyn Kv, key: &[u8]) -> Result<Option<Line>, Error> {
 fn audit(kv: &dyn Kv, first: &[u8]) -> Result<Option<Line>, Error> {
     let Some((id, _)) = key::parse_audit(first) else { return Ok(None) };
     let Some(whole) = record::read(kv, first)? else { return Ok(None) };
-    let AuditEntry { at, actor, action, object, detail } = codec::audit(&whole)?;
+    let AuditEntry { at, actor, token, address, action, kind, object, tenant, detail } = codec::audit(&whole)?;
     let detail = detail.map(|detail| detail.as_str().to_owned());
     let order = EventId::from_bytes(id.order.to_be_bytes());
-    Ok(Some(Line::Audit(AuditLine { at, order, actor, action, object, detail })))
+    Ok(Some(Line::Audit(AuditLine { at, order, actor, token, address, action, kind, object, tenant, detail })))
 }

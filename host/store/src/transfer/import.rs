@@ -1,7 +1,8 @@
 //! In: into an empty store, which nobody else uses meanwhile. All or nothing: a note in the store says that an import
 //! is going on, and what one that ended early had stored is removed, at once or at the next opening.
 
-use super::line::{AuditLine, DocumentLine, EventLine, IdempotencyLine, Line, StepLine};
+use super::files::{Files, Unwritten};
+use super::line::{AuditLine, ComponentLine, DocumentLine, EventLine, IdempotencyLine, Line, StepLine, VaultLine};
 use super::{FORMAT, LONGEST_LINE, TransferError, Transferred};
 use crate::directory::free_bytes;
 use crate::embedded::recover;
@@ -25,19 +26,25 @@ const BYTES: usize = 4 << 20;
 const NOTE: &str = "importing";
 
 impl Embedded {
-    /// Stores everything that an [`export`](Self::export) of any engine wrote; what was unfinished there is due here.
+    /// Stores everything that an [`export`](Self::export) of any engine wrote, and writes the vault and the components
+    /// beside it; what was unfinished there is due here.
     /// All or nothing. Blocks, also whoever else uses the store, and must not be called from async code.
     ///
     /// # Errors
-    /// [`TransferError::NotEmpty`] when anything is in the store. [`TransferError::Line`] when the file is no export or
+    /// [`TransferError::NotEmpty`] when anything is in the store, or there is a vault. [`TransferError::Line`] when the file is no export or
     /// not a whole one, with the place. [`TransferError::File`] when it cannot be read. [`TransferError::Store`] when
     /// the disk is full or the store fails.
     pub fn import(&self, reader: &mut dyn BufRead) -> Result<Transferred, TransferError> {
         let imported = self.shared.alone(|kv| {
-            match import(&self.shared, kv, reader) {
-                Err(TransferError::Store(error @ Error::Failed(_))) => Err(error),
+            let mut files = Files::new(&self.shared.path);
+            match import(&self.shared, kv, &mut files, reader) {
+                Err(TransferError::Store(error @ Error::Failed(_))) => {
+                    files.undo();
+                    Err(error)
+                }
                 Err(TransferError::NotEmpty) => Ok(Err(TransferError::NotEmpty)),
                 Err(error) => {
+                    files.undo();
                     wipe(kv)?;
                     Ok(Err(error))
                 }
@@ -90,13 +97,13 @@ fn contents(kv: &dyn Kv, limit: usize) -> Result<Vec<Vec<u8>>, KvError> {
     Ok(keys)
 }
 
-fn import(shared: &Shared, kv: &dyn Kv, reader: &mut dyn BufRead) -> Result<Transferred, TransferError> {
-    if !contents(kv, 1).map_err(Error::from)?.is_empty() {
+fn import(shared: &Shared, kv: &dyn Kv, files: &mut Files, reader: &mut dyn BufRead) -> Result<Transferred, TransferError> {
+    if !contents(kv, 1).map_err(Error::from)?.is_empty() || crate::vault::file(&shared.path).exists() {
         return Err(TransferError::NotEmpty);
     }
     let note = key::note(NOTE);
     let value = seal(&note, &[]);
-    let mut import = Import::new(shared, kv);
+    let mut import = Import::new(shared, kv, files);
     import.push(Op::Put(note.clone(), value));
     import.commit()?;
     let mut lines = Lines { reader, number: 0 };
@@ -154,6 +161,7 @@ impl Lines<'_> {
 enum Refused {
     Content(String),
     Store(Error),
+    File(std::io::Error),
 }
 
 impl Refused {
@@ -161,6 +169,7 @@ impl Refused {
         match self {
             Self::Content(reason) => TransferError::Line { line, reason },
             Self::Store(error) => error.into(),
+            Self::File(error) => error.into(),
         }
     }
 }
@@ -174,6 +183,15 @@ impl From<Error> for Refused {
     }
 }
 
+impl From<Unwritten> for Refused {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Content(reason) => Self::Content(reason),
+            Unwritten::Disk(error) => Self::File(error),
+        }
+    }
+}
+
 fn refused<T>(reason: impl Into<String>) -> Result<T, Refused> {
     Err(Refused::Content(reason.into()))
 }
@@ -181,6 +199,7 @@ fn refused<T>(reason: impl Into<String>) -> Result<T, Refused> {
 struct Import<'a> {
     shared: &'a Shared,
     kv: &'a dyn Kv,
+    files: &'a mut Files,
     ops: Vec<Op>,
     bytes: usize,
     counts: Transferred,
@@ -191,9 +210,9 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(shared: &'a Shared, kv: &'a dyn Kv) -> Self {
+    fn new(shared: &'a Shared, kv: &'a dyn Kv, files: &'a mut Files) -> Self {
         let (ops, last) = (Vec::new(), HashMap::new());
-        Self { shared, kv, ops, bytes: 0, counts: Transferred::default(), last, event: None }
+        Self { shared, kv, files, ops, bytes: 0, counts: Transferred::default(), last, event: None }
     }
 
     fn add(&mut self, line: Line) -> Result<(), Refused> {
@@ -201,6 +220,8 @@ impl<'a> Import<'a> {
             self.end_event();
         }
         match line {
+            Line::Vault(line) => self.vault(&line),
+            Line::Component(line) => self.component(&line),
             Line::Document(line) => self.document(line),
             Line::IdempotencyKey(line) => self.idempotency(line),
             Line::Audit(line) => self.audit(line),
@@ -246,6 +267,23 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
+    fn vault(&mut self, line: &VaultLine) -> Result<(), Refused> {
+        if self.counts.vault {
+            return refused("it is there twice");
+        }
+        self.files.write_vault(&line.content)?;
+        self.counts.vault = true;
+        Ok(())
+    }
+
+    fn component(&mut self, line: &ComponentLine) -> Result<(), Refused> {
+        // A kind of row that the store does not have.
+        self.ascends(format!("component {}", line.digest).as_bytes())?;
+        self.files.write_component(&line.digest, &line.content)?;
+        self.counts.components += 1;
+        Ok(())
+    }
+
     fn document(&mut self, line: DocumentLine) -> Result<(), Refused> {
         let DocumentLine { kind, id, revision, body } = line;
         if id.len() > crate::LONGEST_ID || revision == 0 {
@@ -269,10 +307,11 @@ impl<'a> Import<'a> {
     }
 
     fn audit(&mut self, line: AuditLine) -> Result<(), Refused> {
-        let AuditLine { at, order, actor, action, object, detail } = line;
+        let AuditLine { at, order, actor, token, address, action, kind, object, tenant, detail } = line;
         let detail = detail.map(Json::parse).transpose().map_err(|error| Refused::Content(format!("its detail: {error}")))?;
         let first = key::audit(AuditId { at, order: u128::from_be_bytes(order.to_bytes()) });
-        self.record(&first, &codec::audit_record(&AuditEntry { at, actor, action, object, detail })?)?;
+        let entry = AuditEntry { at, actor, token, address, action, kind, object, tenant, detail };
+        self.record(&first, &codec::audit_record(&entry)?)?;
         self.counts.audit_entries += 1;
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::{Document, Kind};
 use postern_core::delivery::{Route, Step};
 use postern_core::{DeliveryId, Event, EventId, EventTypeId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One line: an object with one member, whose name says what it is.
 #[derive(Debug, Serialize, Deserialize)]
@@ -14,13 +15,31 @@ pub(crate) enum Line {
     PosternExport {
         format: u32,
     },
+    Vault(VaultLine),
     Document(DocumentLine),
+    Component(ComponentLine),
     IdempotencyKey(IdempotencyLine),
     Audit(AuditLine),
     Event(EventLine),
     Step(StepLine),
     /// The last one.
     End(Transferred),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VaultLine {
+    /// The file as it is.
+    pub(crate) content: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ComponentLine {
+    /// SHA-256 of the component, in hex.
+    pub(crate) digest: String,
+    /// The component in base64.
+    pub(crate) content: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,8 +75,16 @@ pub(crate) struct AuditLine {
     /// Its place among those of the same time, written as ids are.
     pub(crate) order: EventId,
     pub(crate) actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<IpAddr>,
     pub(crate) action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<Kind>,
     pub(crate) object: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tenant: Option<TenantId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }

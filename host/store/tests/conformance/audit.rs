@@ -1,11 +1,12 @@
 //! Who changed what.
 
 use crate::*;
-use postern_store::{AuditEntry, Change, Error, Expect, Expiry, Kind, PageRequest, PurgedExpired};
+use postern_store::{AuditEntry, AuditFilter, Change, Error, Expect, Expiry, Kind, PageRequest, PurgedExpired};
 
 on_both_engines!(
     changes_and_their_records_are_one_transaction,
     records_are_listed_newest_first,
+    every_filter_selects_what_it_says,
     old_records_go,
     a_record_has_a_bound
 );
@@ -14,7 +15,11 @@ fn entry(at: i64, object: &str) -> AuditEntry {
     AuditEntry {
         at: Timestamp::from_millis(at),
         actor: "ann".into(),
+        token: Some("0123456789ab".into()),
+        address: Some("2001:db8::7".parse().unwrap()),
         action: "subscription.create".into(),
+        kind: Some(Kind::Subscription),
+        tenant: Some("acme".parse().unwrap()),
         object: object.into(),
         detail: Some(Json::parse("{\n \"a\": 1.50}").unwrap()),
     }
@@ -25,9 +30,13 @@ fn change(expect: Expect) -> Change {
 }
 
 async fn listed(store: &Embedded, limit: usize) -> Vec<AuditEntry> {
+    selected(store, &AuditFilter::default(), limit).await
+}
+
+async fn selected(store: &Embedded, filter: &AuditFilter, limit: usize) -> Vec<AuditEntry> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = store.list_audit(PageRequest { limit, after }).await.unwrap();
+        let page = store.list_audit(filter.clone(), PageRequest { limit, after }).await.unwrap();
         assert!(page.items.len() <= limit && (page.items.len() == limit || page.next.is_none()));
         found.extend(page.items);
         after = page.next;
@@ -65,11 +74,54 @@ async fn records_are_listed_newest_first(place: Place) {
             assert!(listed(&store, limit).await == expected, "{limit}");
         }
     }
-    let page = store.list_audit(PageRequest { limit: 1, after: None }).await.unwrap();
+    let page = store.list_audit(AuditFilter::default(), PageRequest { limit: 1, after: None }).await.unwrap();
     let foreign = PageRequest { limit: 1, after: page.next };
     assert!(matches!(store.list_deliveries(Default::default(), foreign).await, Err(Error::BadCursor)));
     let forged = PageRequest { limit: 1, after: Some("x".into()) };
-    assert!(matches!(store.list_audit(forged).await, Err(Error::BadCursor)));
+    assert!(matches!(store.list_audit(AuditFilter::default(), forged).await, Err(Error::BadCursor)));
+}
+
+async fn every_filter_selects_what_it_says(place: Place) {
+    let store = place.open();
+    let mut all = Vec::new();
+    for n in 0..400 {
+        let mut entry = entry(n / 2, &(n % 7).to_string());
+        if n % 3 == 0 {
+            (entry.actor, entry.token, entry.address) = ("postern".into(), None, None);
+        }
+        entry.tenant = [None, Some("acme"), Some("globex")][n as usize % 3].map(|tenant| tenant.parse().unwrap());
+        if n == 10 {
+            entry.object = "rare".into();
+        }
+        store.audit_append(entry.clone()).await.unwrap();
+        all.insert(0, entry);
+    }
+    let none = AuditFilter::default;
+    let at = |millis| Some(Timestamp::from_millis(millis));
+    type Check = Box<dyn Fn(&AuditEntry) -> bool>;
+    let cases: Vec<(AuditFilter, Check)> = vec![
+        (none(), Box::new(|_| true)),
+        (AuditFilter { tenant: Some("acme".parse().unwrap()), ..none() }, {
+            Box::new(|entry| entry.tenant.as_ref().is_some_and(|tenant| tenant.as_str() == "acme"))
+        }),
+        (AuditFilter { actor: Some("postern".into()), ..none() }, Box::new(|entry| entry.actor == "postern")),
+        (AuditFilter { actor: Some("0123456789ab".into()), ..none() }, Box::new(|entry| entry.token.is_some())),
+        (AuditFilter { object: Some("rare".into()), ..none() }, Box::new(|entry| entry.object == "rare")),
+        (AuditFilter { since: at(50), ..none() }, Box::new(|entry| entry.at.as_millis() >= 50)),
+        (AuditFilter { until: at(50), ..none() }, Box::new(|entry| entry.at.as_millis() < 50)),
+        (AuditFilter { since: at(9), until: at(150), object: Some("3".into()), ..none() }, {
+            Box::new(|entry| (9..150).contains(&entry.at.as_millis()) && entry.object == "3")
+        }),
+        (AuditFilter { since: at(50), until: at(50), ..none() }, Box::new(|_| false)),
+        (AuditFilter { since: at(60), until: at(50), ..none() }, Box::new(|_| false)),
+        (AuditFilter { actor: Some("nobody".into()), ..none() }, Box::new(|_| false)),
+    ];
+    for (filter, check) in cases {
+        let expected: Vec<_> = all.iter().filter(|entry| check(entry)).cloned().collect();
+        for limit in [1, 10, 500] {
+            assert_eq!(selected(&store, &filter, limit).await, expected, "{filter:?}");
+        }
+    }
 }
 
 async fn old_records_go(place: Place) {

@@ -69,6 +69,7 @@ async fn every_filter_selects_what_it_says(place: Place) {
         event.event_type = ["a.one", "a.two", "b.one"][n % 3].parse().unwrap();
         new.routes[1].provider = "postern.slack".parse().unwrap();
         new.routes[2].subscription = SubscriptionId::from_bytes([n as u8 % 4; 16]);
+        new.routes[n % 3].entity = Some(format!("inc-{}", n % 5));
         store.ingest(new.clone()).await.unwrap();
         events.push(new);
     }
@@ -93,6 +94,8 @@ async fn every_filter_selects_what_it_says(place: Place) {
         (DeliveryFilter { provider: Some("postern.slack".parse().unwrap()), ..none() }, Box::new(|d| d.id.index == 1)),
         (DeliveryFilter { event: Some(middle), ..none() }, Box::new(move |d| d.id.event == middle)),
         (DeliveryFilter { event_type: Some("a.two".parse().unwrap()), ..none() }, Box::new(|d| d.event_type.as_str() == "a.two")),
+        (DeliveryFilter { entity: Some("inc-4".into()), ..none() }, Box::new(|d| d.route.entity.as_deref() == Some("inc-4"))),
+        (DeliveryFilter { entity: Some(String::new()), ..none() }, Box::new(|_| false)),
         (DeliveryFilter { status: Some(Status::Pending), ..none() }, Box::new(|d| d.state.status() == Status::Pending)),
         (DeliveryFilter { status: Some(Status::Retrying), ..none() }, Box::new(|d| d.state.status() == Status::Retrying)),
         (DeliveryFilter { status: Some(Status::Failed), ..none() }, Box::new(|d| d.state.status() == Status::Failed)),

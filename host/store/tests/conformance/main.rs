@@ -10,6 +10,7 @@ mod purge;
 mod queue;
 mod stats;
 mod transfer;
+mod transfer_files;
 
 use postern_core::delivery::{
     Attempt, Body, Cause, Exchange, ExchangeResult, Level, LogLine, Outcome, ProviderBuild, Retry, Route, State, Step,

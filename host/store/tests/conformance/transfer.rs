@@ -2,7 +2,7 @@
 
 use crate::*;
 use postern_store::transfer::{TransferError, Transferred};
-use postern_store::{AuditEntry, Change, Expect, Idempotency, Kind, PageRequest};
+use postern_store::{AuditEntry, AuditFilter, Change, Expect, Idempotency, Kind, PageRequest, StatsFilter};
 use std::time::Duration;
 
 on_both_engines!(
@@ -56,10 +56,17 @@ async fn fill(store: &Embedded) {
             for body in ["old", &body] {
                 let change = Change { kind, id: id.into(), expect: Expect::Anything, body: Some(body.into()) };
                 let at = now();
-                let text = |text: &str| text.to_owned();
-                let (actor, action, object) = (text("ann"), text("x.put"), text(id));
-                let detail = Some(Json::parse("[1,\n2]").unwrap());
-                let entry = AuditEntry { at, actor, action, object, detail };
+                let entry = AuditEntry {
+                    at,
+                    actor: "ann".into(),
+                    token: (kind == Kind::Token).then(|| "0123456789ab".into()),
+                    address: (kind == Kind::Setting).then(|| "192.0.2.1".parse().unwrap()),
+                    action: "x.put".into(),
+                    kind: Some(kind),
+                    object: id.into(),
+                    tenant: (kind == Kind::Connection).then(|| "acme".parse().unwrap()),
+                    detail: Some(Json::parse("[1,\n2]").unwrap()),
+                };
                 store.apply_audited(vec![change], vec![entry]).await.unwrap();
             }
         }
@@ -79,9 +86,9 @@ async fn listings(store: &Embedded) -> String {
     for kind in Kind::ALL {
         documents.push(store.documents(kind).await.unwrap());
     }
-    let audit: Vec<_> = store.list_audit(page()).await.unwrap().items;
+    let audit: Vec<_> = store.list_audit(AuditFilter::default(), page()).await.unwrap().items;
     let details: Vec<_> = audit.iter().map(|entry| entry.detail.as_ref().map(|detail| detail.as_str().to_owned())).collect();
-    let stats = store.stats(Timestamp::from_millis(0)).await.unwrap();
+    let stats = store.stats(StatsFilter { since: Timestamp::from_millis(0), tenant: None }).await.unwrap();
     format!("{:?}", (events, payloads, histories, documents, audit, details, store.unfinished(), stats))
 }
 

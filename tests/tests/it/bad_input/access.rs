@@ -14,7 +14,7 @@ async fn speaking(daemon: &Daemon, scopes: &[&str]) -> Api {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_valid_token_nothing_but_the_probes_is_open() {
-    let daemon = Daemon::start().await;
+    let daemon = Daemon::builder().config("[server]\nfailed-logins-per-minute = 100").start().await;
     let nobody = daemon.api.with_token(None);
     for path in ["/healthz", "/readyz"] {
         assert_eq!(nobody.call(Method::GET, path, Value::Null).await.status, 200, "{path}");
@@ -26,6 +26,7 @@ async fn without_a_valid_token_nothing_but_the_probes_is_open() {
             (Method::GET, "/api/v1/subscriptions"),
             (Method::GET, "/api/v1/deliveries"),
             (Method::GET, "/api/v1/tokens"),
+            (Method::GET, "/api/v1/audit"),
             (Method::POST, "/api/v1/events"),
             (Method::POST, "/api/v1/providers?plugin=x"),
             (Method::DELETE, "/api/v1/providers/postern.webhook"),
@@ -56,6 +57,7 @@ async fn a_token_may_do_what_its_scopes_say_and_nothing_else() {
         (Method::POST, "/api/v1/tokens"),
         (Method::DELETE, "/api/v1/event-types/incident.incident.created"),
         (Method::GET, "/api/v1/tokens"),
+        (Method::GET, "/api/v1/audit"),
     ];
     for (method, path) in changes {
         for api in [&read, &emit] {

@@ -2,5 +2,6 @@
 
 mod commands;
 mod kept;
+mod marks;
 mod tried;
 mod used;

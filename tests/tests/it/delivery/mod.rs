@@ -2,5 +2,6 @@
 
 pub(crate) mod arrival;
 mod retries;
+mod schedules;
 mod subscriptions;
 mod templates;

@@ -10,7 +10,7 @@ use serde_json::json;
 const EVENTS: &str = "/api/v1/events";
 
 /// Registers incidents and subscribes a receiver to them, for each of these tenants.
-async fn subscribed(daemon: &Daemon, receiver: &Receiver, tenants: &[&str]) {
+pub(crate) async fn subscribed(daemon: &Daemon, receiver: &Receiver, tenants: &[&str]) {
     daemon.register_incidents().await;
     for tenant in tenants {
         let body = json!({
