@@ -52,6 +52,8 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     /// What happened.
     pub store: Arc<dyn Store>,
+    /// What is on its way, and who waits.
+    pub schedule: postern_delivery::coordinator::Handle,
     /// Who may do what.
     pub tokens: Arc<Tokens>,
     /// How many credentials of an address may fail.

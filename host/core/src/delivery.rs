@@ -46,6 +46,9 @@ pub enum State {
         next_attempt_at: Timestamp,
         /// Why the last attempt failed.
         error: String,
+        /// The same for programs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
     },
     /// Delivered.
     #[serde(rename_all = "camelCase")]
@@ -58,7 +61,110 @@ pub enum State {
     Failed {
         /// Why.
         error: String,
+        /// The same for programs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
     },
+}
+
+/// Why a delivery failed, in few enough words that failures can be grouped by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reason {
+    /// The kind of failure.
+    pub class: Class,
+    /// The HTTP status that the target answered with last, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// A kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The target answered with a status that is no success.
+    Http,
+    /// The target did not answer in time.
+    Timeout,
+    /// The target's name has no address.
+    Dns,
+    /// There was no connection, or it broke.
+    Connection,
+    /// The target's certificate or the TLS handshake.
+    Tls,
+    /// The broker refused the request.
+    Denied,
+    /// The provider said so, for another reason.
+    Provider,
+    /// The provider trapped.
+    Trap,
+    /// The attempt took too long.
+    Deadline,
+    /// The provider used more than it may.
+    Limit,
+    /// The provider broke the contract.
+    Contract,
+    /// The settings do not fit, or the event does not fit what the subscription says of it.
+    Config,
+    /// The provider is not loaded.
+    Unavailable,
+    /// The subscription was disabled or deleted.
+    Withdrawn,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Class {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::Denied => "denied",
+            Self::Provider => "provider",
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::Limit => "limit",
+            Self::Contract => "contract",
+            Self::Config => "config",
+            Self::Unavailable => "unavailable",
+            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl From<Class> for Reason {
+    fn from(class: Class) -> Self {
+        Self { class, status: None }
+    }
+}
+
+/// A series of attempts. The first begins with the event; a retry by hand and a replay begin another, whose attempts are
+/// added to those of the runs before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// From 1.
+    pub number: u32,
+    /// When it began; none: when the event was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// How many retries of the policy it used up. An attempt that the target's rate limit refused uses none.
+    pub retries: u32,
+    /// Whether an attempt of this run, or of one before, may have had an effect that is not known; a provider that can is
+    /// asked for it (`reconcile`) before it delivers again. A new run begins with what the run before left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { number: 1, started_at: None, retries: 0, ambiguous: false }
+    }
 }
 
 impl State {
@@ -141,6 +247,9 @@ pub struct Step {
     /// The attempt that changed it; none if it changed for another reason, which the state's error then tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
+    /// The run that it belongs to.
+    #[serde(default)]
+    pub run: Run,
 }
 
 /// One call of a provider's `deliver`.
@@ -156,6 +265,9 @@ pub struct Attempt {
     /// The version of the provider that was called, and the SHA-256 of its component in hex. None: none could be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderBuild>,
+    /// Whether the provider was only asked for the effect of an earlier attempt (`reconcile`), and nothing was sent anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconciled: bool,
     /// How it ended.
     pub outcome: Outcome,
     /// The requests that it made, in order.
@@ -196,6 +308,9 @@ pub enum Outcome {
         message: String,
         /// What is to be done about it.
         retry: Retry,
+        /// Whether a request was sent whose answer is not known, so that it may have had its effect.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ambiguous: bool,
     },
 }
 

@@ -48,12 +48,29 @@ pub struct Subscription {
     /// How many deliveries it gets in so much time; none means no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
+    /// What becomes of the events about an entity when one of them finally failed.
+    #[serde(default)]
+    pub entity_order: EntityOrder,
     /// Whether it gets new deliveries.
     pub enabled: bool,
+    /// Why the host disabled it, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_reason: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// What becomes of the following events about an entity when one of them finally failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EntityOrder {
+    /// They are delivered all the same.
+    #[default]
+    Skip,
+    /// They wait until the failed one is delivered in another run, or is cancelled.
+    Hold,
 }
 
 /// An event type's id, or all that begin with a prefix: `incident.*`.

@@ -5,6 +5,9 @@ use postern_api::client::Subnet;
 use postern_api::throttle;
 use postern_core::host_pattern::HostPattern;
 use postern_core::retry::{Policy, Schedule, Span};
+use postern_delivery::catalog::{LONGEST_BACKLOG, ProviderLimits};
+use postern_delivery::coordinator::Options;
+use postern_delivery::schedule::{BreakerOptions, Limits};
 use postern_egress::AllowRule;
 use postern_store::Engine;
 use serde::{Deserialize, Serialize};
@@ -84,13 +87,50 @@ pub(crate) struct Delivery {
     pub(crate) retry: Schedule,
     pub(crate) jitter: f64,
     pub(crate) concurrency: u32,
+    pub(crate) per_subscription: usize,
+    pub(crate) per_destination: usize,
+    pub(crate) per_provider: usize,
+    pub(crate) provider_memory_mib: usize,
+    pub(crate) backlog: usize,
+    pub(crate) disable_after: Span,
+    pub(crate) quarantine_after: u32,
     pub(crate) drain: Span,
+    pub(crate) breaker: Breaker,
 }
 
 impl Default for Delivery {
     fn default() -> Self {
-        let policy = Policy::default();
-        Self { retry: policy.schedule, jitter: policy.jitter, concurrency: 512, drain: Span(Duration::from_secs(30)) }
+        let (policy, limits, provider_limits) = (Policy::default(), Limits::default(), ProviderLimits::default());
+        let options = Options::default();
+        Self {
+            retry: policy.schedule,
+            jitter: policy.jitter,
+            concurrency: 512,
+            per_subscription: limits.per_subscription,
+            per_destination: limits.per_destination,
+            per_provider: provider_limits.calls,
+            provider_memory_mib: provider_limits.memory >> 20,
+            backlog: LONGEST_BACKLOG,
+            disable_after: Span(options.disable_after),
+            quarantine_after: limits.traps,
+            drain: Span(options.drain),
+            breaker: Breaker::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Breaker {
+    pub(crate) failures: u32,
+    pub(crate) pause: Span,
+    pub(crate) longest: Span,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        let BreakerOptions { failures, pause, longest } = BreakerOptions::default();
+        Self { failures, pause: Span(pause), longest: Span(longest) }
     }
 }
 
@@ -177,6 +217,23 @@ impl Config {
         }
         if !(1..=10_000).contains(&self.delivery.concurrency) {
             bail!("[delivery] concurrency is {}; it must be from 1 to 10000", self.delivery.concurrency);
+        }
+        let delivery = &self.delivery;
+        for (name, value) in [
+            ("per-subscription", delivery.per_subscription),
+            ("per-destination", delivery.per_destination),
+            ("per-provider", delivery.per_provider),
+            ("provider-memory-mib", delivery.provider_memory_mib),
+            ("backlog", delivery.backlog),
+            ("quarantine-after", usize::try_from(delivery.quarantine_after)?),
+            ("breaker failures", usize::try_from(delivery.breaker.failures)?),
+        ] {
+            if !(1..=1_000_000_000).contains(&value) {
+                bail!("[delivery] {name} is {value}; it must be from 1 to 1000000000");
+            }
+        }
+        if delivery.breaker.pause.0.is_zero() || delivery.breaker.longest < delivery.breaker.pause {
+            bail!("[delivery.breaker] pause must be more than zero, and longest at least as long");
         }
         Ok(())
     }

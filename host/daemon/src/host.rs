@@ -6,7 +6,9 @@ use postern_api::throttle::Throttle;
 use postern_api::token::{Scope, Tokens};
 use postern_api::{App, server};
 use postern_core::{SystemClock, Timestamp};
+use postern_delivery::catalog::ProviderLimits;
 use postern_delivery::coordinator::Options;
+use postern_delivery::schedule::{BreakerOptions, Limits};
 use postern_delivery::{Catalog, Coordinator, Parts};
 use postern_egress::Broker;
 use postern_runtime::Runtime;
@@ -62,6 +64,7 @@ impl Host {
             clock: Arc::new(SystemClock),
             components: directory.join(postern_store::transfer::COMPONENTS),
             bundled: postern_bundle::PROVIDERS.iter().map(|bundled| (bundled.plugin, bundled.component)).collect(),
+            longest_backlog: config.delivery.backlog,
         })
         .await?;
         let listen = config.server.listen;
@@ -73,22 +76,16 @@ impl Host {
             tracing::warn!(%address, "the API is reachable from outside without TLS; put a proxy that speaks TLS before it");
         }
         let admin_token = if tokens.is_empty() { Some(first_token(&tokens, &directory).await?) } else { None };
-        let unfinished = store.unfinished();
+        let unfinished = store.backlog().unfinished;
         let stop = CancellationToken::new();
-        let options = Options {
-            concurrency: usize::try_from(config.delivery.concurrency)?,
-            retry: config.retry(),
-            keep: config.retention.deliveries.0,
-            keep_failed: config.retention.failed.0,
-            keep_audit: config.retention.audit.0,
-            drain: config.delivery.drain.0,
-        };
         let forward = (catalog.clone(), stop.clone());
         let migrations = tokio::spawn(async move { forward.0.bring_settings_forward(forward.1).await });
-        let coordinator = tokio::spawn(Coordinator::new(catalog.clone(), options).run(stop.clone()));
+        let coordinator = Coordinator::new(catalog.clone(), options(config)?);
+        let schedule = coordinator.handle();
+        let coordinator = tokio::spawn(coordinator.run(stop.clone()));
         let throttle = Arc::new(Throttle::new(config.server.failed_logins_per_minute));
         let trusted_proxies = config.server.trusted_proxies.clone().into();
-        let app = App { catalog, store: store.clone(), tokens, throttle, trusted_proxies };
+        let app = App { catalog, store: store.clone(), schedule, tokens, throttle, trusted_proxies };
         let api = tokio::spawn(server::serve(listener, app, stop.clone()));
         Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations })
     }
@@ -110,6 +107,30 @@ impl Host {
         self.store.close().await;
         Ok(())
     }
+}
+
+fn options(config: &Config) -> Result<Options> {
+    let delivery = &config.delivery;
+    Ok(Options {
+        limits: Limits {
+            concurrency: usize::try_from(delivery.concurrency)?,
+            per_subscription: delivery.per_subscription,
+            per_destination: delivery.per_destination,
+            breaker: BreakerOptions {
+                failures: delivery.breaker.failures,
+                pause: delivery.breaker.pause.0,
+                longest: delivery.breaker.longest.0,
+            },
+            traps: delivery.quarantine_after,
+        },
+        provider_limits: ProviderLimits { calls: delivery.per_provider, memory: delivery.provider_memory_mib << 20 },
+        retry: config.retry(),
+        disable_after: delivery.disable_after.0,
+        keep: config.retention.deliveries.0,
+        keep_failed: config.retention.failed.0,
+        keep_audit: config.retention.audit.0,
+        drain: delivery.drain.0,
+    })
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {

@@ -1,10 +1,11 @@
 //! One attempt, from the claim to the outcome.
 
-use crate::Catalog;
 use crate::catalog::settings::Opened;
 use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState};
-use postern_core::delivery::{Attempt, Cause, Outcome, ProviderBuild, Retry};
+use crate::{Catalog, verdict};
+use postern_core::delivery::{Attempt, Cause, Class, Outcome, ProviderBuild, Retry};
 use postern_core::retry::Schedule;
+use postern_core::subscription::EntityOrder;
 use postern_core::{DeliveryId, Event, Subscription, Timestamp};
 use postern_egress::Seals;
 use postern_events::settings::Form;
@@ -12,6 +13,7 @@ use postern_events::template;
 use postern_runtime::{CallError, Delivery, Entity, Failure, Receipt, Report};
 use postern_store::Claim;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What an attempt came to.
@@ -23,9 +25,11 @@ pub enum Attempted {
         attempt: Box<Attempt>,
         /// When the subscription wants failed deliveries tried again, if not when the operator's policy says.
         retry: Option<Schedule>,
+        /// Whether a final failure holds what follows about the same entity.
+        hold: bool,
     },
-    /// The delivery is not to be made any more, and why.
-    Withdrawn(String),
+    /// The delivery is not to be made any more: why, and the kind of reason.
+    Withdrawn(String, Class),
 }
 
 impl Catalog {
@@ -36,13 +40,13 @@ impl Catalog {
             drop(self.changing.lock().await);
         }
         let Ok(prepared) = self.subscription(claim.route.subscription) else {
-            return Attempted::Withdrawn("the subscription was deleted".into());
+            return Attempted::Withdrawn("the subscription was deleted".into(), Class::Withdrawn);
         };
         if !prepared.subscription.enabled && !claim.route.test {
-            return Attempted::Withdrawn("the subscription is disabled".into());
+            return Attempted::Withdrawn("the subscription is disabled".into(), Class::Withdrawn);
         }
         if let Some(problem) = &claim.route.problem {
-            return Attempted::Withdrawn(problem.clone());
+            return Attempted::Withdrawn(problem.clone(), Class::Config);
         }
         let number = claim.attempts + 1;
         let started_at = self.clock.now();
@@ -51,7 +55,9 @@ impl Catalog {
             Err(error) => without_call(number, started_at, Cause::Unavailable, error.to_string(), Retry::Backoff),
             Ok(provider) => self.call_provider(claim, &prepared, &provider, number, started_at).await,
         };
-        Attempted::Made { attempt: Box::new(attempt), retry: prepared.subscription.retry.clone() }
+        let subscription = &prepared.subscription;
+        let hold = claim.route.entity.is_some() && subscription.entity_order == EntityOrder::Hold && !claim.route.test;
+        Attempted::Made { attempt: Box::new(attempt), retry: subscription.retry.clone(), hold }
     }
 
     async fn call_provider(
@@ -69,6 +75,9 @@ impl Catalog {
                 Some(format!("{id} waits for approval; approve it: postern provider approve {id}"))
             }
             (_, ProviderState::Failed(reason)) => Some(format!("{id} is not loaded: {reason}")),
+            // The schedule holds deliveries back meanwhile; this one was on its way.
+            (_, ProviderState::Quarantined(_)) => Some(format!("{id} is quarantined; enable it: postern provider enable {id}")),
+            (_, ProviderState::Disabled) => Some(format!("{id} is disabled; enable it: postern provider enable {id}")),
             (None, ProviderState::Active) => Some(format!("{id} is not loaded")),
         };
         if let Some(message) = unavailable {
@@ -82,16 +91,58 @@ impl Catalog {
             Err(problem) => return without_call(number, started_at, Cause::Config, problem, Retry::Backoff),
         };
         let connection = connection.as_ref().map(|connection| &connection.opened);
-        let mut seals = Seals::default();
-        let delivery = match guest_delivery(claim, prepared, connection, number, started_at, &mut seals) {
-            Ok(delivery) => delivery,
-            Err(message) => return without_call(number, started_at, Cause::Config, message, Retry::Never),
+        let prepare = || {
+            let mut seals = Seals::default();
+            let delivery = guest_delivery(claim, prepared, connection, number, started_at, &mut seals)?;
+            Ok((self.call(provider, &prepared.opened, connection, seals), delivery))
         };
-        let call = self.call(provider, &prepared.opened, connection, seals);
+        let build = || ProviderBuild { version: provider.manifest.version.to_string(), digest: provider.digest.clone() };
+        let config = |message| without_call(number, started_at, Cause::Config, message, Retry::Never);
+        if provider.manifest.implements.reconcile && (claim.run.ambiguous || claim.recovered) {
+            let (call, delivery) = match prepare() {
+                Ok(prepared) => prepared,
+                Err(message) => return config(message),
+            };
+            let report = component.reconcile(call, delivery).await;
+            self.learn(provider, &report);
+            if let Some(attempt) = reconciled(number, started_at, build(), report) {
+                return attempt;
+            }
+        }
+        let (call, delivery) = match prepare() {
+            Ok(prepared) => prepared,
+            Err(message) => return config(message),
+        };
         let report = component.deliver(call, delivery).await;
-        let build = ProviderBuild { version: provider.manifest.version.to_string(), digest: provider.digest.clone() };
-        made(number, started_at, build, report)
+        self.learn(provider, &report);
+        made(number, started_at, build(), report)
     }
+
+    /// Remembers what a call tells of its provider.
+    fn learn<T>(&self, provider: &Provider, report: &Report<T>) {
+        provider.footprint.fetch_max(report.memory, Ordering::Relaxed);
+        if let Err(error @ CallError::Trap { backtrace, .. }) = &report.result {
+            self.note_trap(&provider.manifest.id, format!("{error}\n{backtrace}"));
+        }
+    }
+}
+
+/// What asking for the effect of an earlier attempt came to; none: there is none, so the delivery is to be made.
+fn reconciled(
+    number: u32,
+    started_at: Timestamp,
+    build: ProviderBuild,
+    report: Report<Result<Option<Receipt>, Failure>>,
+) -> Option<Attempt> {
+    let Report { result, exchanges, log, duration, memory } = report;
+    let result = match result {
+        Ok(Ok(None)) => return None,
+        Ok(Ok(Some(receipt))) => Ok(Ok(receipt)),
+        Ok(Err(failure)) => Ok(Err(failure)),
+        Err(error) => Err(error),
+    };
+    let attempt = made(number, started_at, build, Report { result, exchanges, log, duration, memory });
+    Some(Attempt { reconciled: true, ..attempt })
 }
 
 /// What templates see of a delivery.
@@ -177,7 +228,7 @@ fn guest_delivery(
         subscription_name: subscription.name.clone(),
         config,
         connection,
-        entity: claim.route.entity.clone().map(|key| Entity { key, external_id: None }),
+        entity: claim.route.entity.clone().map(|key| Entity { key, external_id: claim.external_id.clone() }),
     })
 }
 
@@ -187,18 +238,22 @@ fn without_call(number: u32, started_at: Timestamp, cause: Cause, message: Strin
         started_at,
         duration_micros: 0,
         provider: None,
-        outcome: Outcome::Failure { cause, message, retry },
+        reconciled: false,
+        outcome: Outcome::Failure { cause, message, retry, ambiguous: false },
         exchanges: Vec::new(),
         log: Vec::new(),
     }
 }
 
 fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report<Result<Receipt, Failure>>) -> Attempt {
-    let failure = |cause, message| Outcome::Failure { cause, message, retry: Retry::Backoff };
+    let failure = |cause, message, retry| {
+        let ambiguous = verdict::is_ambiguous(cause, &report.exchanges);
+        Outcome::Failure { cause, message, retry, ambiguous }
+    };
     let mut log = report.log;
     let outcome = match report.result {
         Ok(Ok(Receipt { external_id })) => Outcome::Success { external_id },
-        Ok(Err(Failure { message, retry })) => Outcome::Failure { cause: Cause::Provider, message, retry },
+        Ok(Err(Failure { message, retry })) => failure(Cause::Provider, message, retry),
         Err(error) => {
             let cause = match &error {
                 CallError::Trap { backtrace, .. } => {
@@ -213,11 +268,12 @@ fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report
                 CallError::Contract(_) | CallError::Mismatch(_) => Cause::Contract,
                 CallError::Host(_) => Cause::Unavailable,
             };
-            failure(cause, error.to_string())
+            failure(cause, error.to_string(), Retry::Backoff)
         }
     };
     let duration_micros = micros(report.duration);
-    Attempt { number, started_at, duration_micros, provider: Some(build), outcome, exchanges: report.exchanges, log }
+    let (reconciled, exchanges) = (false, report.exchanges);
+    Attempt { number, started_at, duration_micros, provider: Some(build), reconciled, outcome, exchanges, log }
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -1,6 +1,6 @@
 //! Takes an emission: validates, matches, and makes event and deliveries durable before anybody is answered.
 
-use crate::{Catalog, Error};
+use crate::{Catalog, Error, own_events};
 use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
 use postern_events::Violation;
 use postern_events::registry::Refused;
@@ -74,13 +74,18 @@ impl Catalog {
     /// one's answer and makes nothing.
     ///
     /// # Errors
-    /// An event type is not registered or a payload does not fit its schema: nothing is stored then. Or the store cannot
+    /// Too much is unfinished: nothing is stored then. An event type is not registered or a payload does not fit its schema: nothing is stored then. Or the store cannot
     /// take one: those before it may be stored.
     pub async fn emit(&self, emissions: Vec<Emission>) -> Result<Vec<Emitted>, Error> {
+        let unfinished = self.store.backlog().unfinished;
+        if unfinished >= self.longest_backlog {
+            return Err(Error::Busy { unfinished, most: self.longest_backlog });
+        }
         let many = emissions.len() > 1;
         let mut accepted = Vec::with_capacity(emissions.len());
         for (index, emission) in emissions.into_iter().enumerate() {
             let place = if many { format!("/{index}") } else { String::new() };
+            own_events::refuse_foreign(&emission.event_type)?;
             let payload = self.check(&emission, &place)?;
             accepted.push((emission, payload));
         }

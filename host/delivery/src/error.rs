@@ -56,6 +56,17 @@ pub enum Error {
     /// The provider did not answer as it should.
     #[error(transparent)]
     Call(CallError),
+    /// As much is queued as may be.
+    #[error(
+        "{unfinished} deliveries are unfinished, and {most} may be ([delivery] backlog); nothing was emitted. Try again later, \
+         or see what holds them up: postern delivery list --status retrying"
+    )]
+    Busy {
+        /// How many are unfinished.
+        unfinished: usize,
+        /// How many may be.
+        most: usize,
+    },
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] postern_store::Error),

@@ -8,6 +8,7 @@ use postern_core::delivery::Route;
 use postern_core::host_pattern::Section;
 use postern_core::{ConnectionId, DeliveryId, Event, EventId, EventTypeId, Json, ProviderId, SubscriptionId};
 use postern_egress::{Call, Seals};
+use postern_events::Violation;
 use postern_runtime::{Component, OptionItem, OptionsRequest, Report, Settings};
 use postern_store::NewEvent;
 use schemars::JsonSchema;
@@ -123,7 +124,9 @@ impl Catalog {
     fn test_event(&self, prepared: &Prepared, test: TestEvent) -> Result<Event, Error> {
         let events = &prepared.subscription.events;
         let registered = match test.event_type {
-            Some(id) => self.event_type(&id)?,
+            Some(id) => self.event_type(&id).map_err(|error| {
+                Error::invalid("the test event does not fit", vec![Violation::new("/eventType", error.to_string())])
+            })?,
             None => self
                 .event_types()
                 .into_iter()

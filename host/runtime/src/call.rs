@@ -26,6 +26,8 @@ pub struct Report<T> {
     pub log: Vec<LogLine>,
     /// How long it took, waiting included.
     pub duration: Duration,
+    /// How many bytes its memories had grown to.
+    pub memory: usize,
 }
 
 /// Why a call had no answer.
@@ -140,6 +142,7 @@ impl Component {
         let log = Log::new(limits);
         let mut store = self.runtime.store(log.clone(), call.clone(), self.shared.needs_wasi);
         let result = tokio::time::timeout(limits.call(), work(&mut store, &self.shared.pre)).await;
+        let memory = store.data().bounds.memory_used;
         drop(store);
         let (mut lines, last_words) = log.take();
         let mut result = match result {
@@ -156,7 +159,7 @@ impl Component {
                 *message = call.redact(message);
             }
         }
-        Report { result, exchanges, log: lines, duration: started.elapsed() }
+        Report { result, exchanges, log: lines, duration: started.elapsed(), memory }
     }
 }
 

@@ -85,7 +85,8 @@ async fn main() -> ExitCode {
     // Finished before a purge began that is done, and older than its limit: must be gone.
     let purged = |id: &&EventId| log.finished.get(id).is_some_and(|begun| *begun < log.purge_done) && millis(id) < log.purge_done;
     let undead = found.iter().filter(purged).filter(|id| log.finished[id] < log.purge_done).count();
-    let queue = usize::from(store.unfinished() != unfinished) + usize::try_from(store.figures().damaged).unwrap_or(usize::MAX);
+    let queue =
+        usize::from(store.backlog().unfinished != unfinished) + usize::try_from(store.figures().damaged).unwrap_or(usize::MAX);
 
     let bad = missing + gone_unfinished + wrong + torn + undead + queue;
     println!(

@@ -84,7 +84,9 @@ async fn main() {
 async fn finish(store: Arc<Embedded>, log: Arc<Log>) {
     let mut events: BTreeMap<EventId, Vec<Claim>> = BTreeMap::new();
     loop {
-        let claims = store.claim(Timestamp::now(), 256).await.unwrap_or_else(|error| panic!("{error}"));
+        // All that a subscription has at once: its claim then comes back short, and it need not be remembered.
+        let wanted = store.ready(Timestamp::now()).into_iter().map(|subscription| (subscription, usize::MAX)).collect();
+        let claims = store.claim(Timestamp::now(), wanted).await.unwrap_or_else(|error| panic!("{error}"));
         if claims.is_empty() {
             store.due_changed().await;
         }
@@ -106,8 +108,16 @@ async fn finish(store: Arc<Embedded>, log: Arc<Log>) {
                     attempts: 1,
                     at: Timestamp::now(),
                     attempt: None,
+                    run: claim.run,
                 };
-                let steps = claims.iter().map(|claim| Finish { claim: claim.claim, id: claim.id, step: step(claim) }).collect();
+                let finish = |claim: Claim| Finish {
+                    claim: claim.claim,
+                    id: claim.id,
+                    step: step(&claim),
+                    route: claim.route,
+                    hold: false,
+                };
+                let steps = claims.into_iter().map(finish).collect();
                 store.finish(steps).await.unwrap_or_else(|error| panic!("{error}"));
                 log.line(&format!("F {id}"));
             });

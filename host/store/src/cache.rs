@@ -2,8 +2,12 @@
 
 use postern_core::delivery::Route;
 use postern_core::{Event, EventId};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// An event that nobody claimed for this long makes room for a new one: its subscription is slow, or waits for something.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An event with its routes.
 #[derive(Clone, Debug)]
@@ -12,28 +16,35 @@ pub(crate) struct Routed {
     pub(crate) routes: Arc<[Route]>,
 }
 
-/// Bounded by bytes. When it is full, later events stay out: claims take the oldest first, so those that are in it
-/// leave it first.
+/// Bounded by bytes. When it is full, new events stay out, since those that are in it are claimed before; but not for
+/// the sake of those that nobody claims.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    events: HashMap<EventId, (Routed, usize)>,
+    /// With how many claims are to come. Oldest first.
+    events: BTreeMap<EventId, (Routed, usize)>,
     free: usize,
 }
 
 impl Cache {
     /// A cache for so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { events: HashMap::new(), free: bytes }
+        Self { events: BTreeMap::new(), free: bytes }
     }
 
     /// Keeps the event until each of its deliveries was claimed once, if there is room.
     pub(crate) fn insert(&mut self, routed: Routed) {
-        let size = size(&routed);
-        if size <= self.free && !routed.routes.is_empty() {
-            let left = routed.routes.len();
-            if self.events.insert(routed.event.id, (routed, left)).is_none() {
-                self.free -= size;
-            }
+        let (id, bytes, left) = (routed.event.id, size(&routed), routed.routes.len());
+        if left == 0 {
+            return;
+        }
+        while bytes > self.free
+            && let Some(oldest) = self.events.first_entry()
+            && id.created_at().since(oldest.key().created_at()) > PATIENCE
+        {
+            self.free += size(&oldest.remove().0);
+        }
+        if bytes <= self.free && self.events.insert(id, (routed, left)).is_none() {
+            self.free -= bytes;
         }
     }
 
@@ -70,6 +81,23 @@ mod tests {
         };
         let route = Route::new(SubscriptionId::generate(), "p.q".parse().unwrap());
         Routed { event: Arc::new(event), routes: vec![route; routes].into() }
+    }
+
+    #[test]
+    fn what_nobody_claims_makes_room_after_a_while() {
+        let mut cache = Cache::new(2000);
+        let event = |seconds: u128| {
+            let mut routed = routed(1, 1000);
+            let event = Arc::get_mut(&mut routed.event).unwrap();
+            event.id = EventId::from_bytes(((seconds * 1000) << 80).to_be_bytes());
+            routed
+        };
+        cache.insert(event(100));
+        cache.insert(event(160));
+        assert!(!cache.events.contains_key(&event(160).event.id));
+        cache.insert(event(161));
+        assert!(cache.take(event(100).event.id).is_none() && cache.take(event(161).event.id).is_some());
+        assert_eq!(cache.free, 2000);
     }
 
     #[test]

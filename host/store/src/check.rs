@@ -5,10 +5,12 @@
 
 use crate::directory::Directory;
 use crate::embedded::recover;
+use crate::entity::EntityHash;
 use crate::key::{self, ends};
 use crate::kv::{Direction, Kv, sled_log};
 use crate::record::{self, Head, unseal};
-use crate::{Embedded, Engine, Error, codec, describe, disk, read};
+use crate::{Embedded, Engine, Error, codec, describe, disk, external, failure, read};
+use postern_core::delivery::State;
 use postern_core::{DeliveryId, EventId};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -36,6 +38,12 @@ pub struct Checked {
     pub idempotency_keys: u64,
     /// Sound audit records.
     pub audit_entries: u64,
+    /// Sound rows of the index of failures.
+    pub failures: u64,
+    /// Entities that failed deliveries hold.
+    pub holds: u64,
+    /// Sound external ids of entities.
+    pub external_ids: u64,
     /// How many problems there are.
     pub problem_count: u64,
     /// The first [`LISTED`] of them.
@@ -166,6 +174,9 @@ impl Check {
             b'M' => self.document(kv, first),
             b'I' => self.idempotency(kv, first),
             b'A' => self.audit(kv, first),
+            b'F' => self.failure(kv, first),
+            b'H' => self.hold(kv, first),
+            b'X' => self.external(kv, first),
             _ => note(kv, first),
         };
         match verified {
@@ -173,7 +184,7 @@ impl Check {
             Err(Error::Damaged(reason)) => self.problem(first, reason),
             Err(error) => return Err(error),
         }
-        if matches!(first[0], b'Q' | b'I' | b'V') {
+        if matches!(first[0], b'Q' | b'I' | b'V' | b'F' | b'H' | b'X') {
             return Ok(None);
         }
         Ok(kv.get(first)?.and_then(|value| Head::parse(first, &value).ok()).map(|head| head.rows()))
@@ -253,6 +264,43 @@ impl Check {
         let value = kv.get(key)?.ok_or_else(gone)?;
         codec::remembered(unseal(key, &value)?)?;
         self.checked.idempotency_keys += 1;
+        Ok(())
+    }
+
+    fn failure(&mut self, kv: &dyn Kv, key: &[u8]) -> Result<(), Error> {
+        let value = kv.get(key)?.ok_or_else(gone)?;
+        let failure = failure::parse(key, &value)?;
+        let Some(id) = key::parse_failure(key) else { return Ok(()) };
+        let last = read::last_step(kv, id)?;
+        if !last.is_some_and(|(_, step)| matches!(step.state, State::Failed { .. }) && step.at == failure.at) {
+            return Err(Error::Damaged(format!(
+                "the index says that the delivery {id} failed, but it did not, or at another time"
+            )));
+        }
+        self.checked.failures += 1;
+        Ok(())
+    }
+
+    fn hold(&mut self, kv: &dyn Kv, key: &[u8]) -> Result<(), Error> {
+        let value = kv.get(key)?.ok_or_else(gone)?;
+        let id = record::parse_hold(key, &value)?;
+        let header = read::event_header(kv, id.event)?;
+        let route = header.as_ref().and_then(|header| header.routes.get(usize::from(id.index)));
+        let entity = route.and_then(|route| Some((route.subscription, EntityHash::of_route(route)?.short())));
+        if entity.is_none() || entity != key::parse_hold(key) {
+            return Err(Error::Damaged(format!("the delivery {id} holds an entity that it is not about, or is not there")));
+        }
+        if read::last_step(kv, id)?.is_none_or(|(_, step)| matches!(step.state, State::Success { .. })) {
+            return Err(Error::Damaged(format!("the delivery {id} holds an entity, but did not fail")));
+        }
+        self.checked.holds += 1;
+        Ok(())
+    }
+
+    fn external(&mut self, kv: &dyn Kv, key: &[u8]) -> Result<(), Error> {
+        let value = kv.get(key)?.ok_or_else(gone)?;
+        external::parse(key, &value)?;
+        self.checked.external_ids += 1;
         Ok(())
     }
 

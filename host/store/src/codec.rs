@@ -5,8 +5,8 @@
 use crate::idempotency::Remembered;
 use crate::record::{Damage, Record, RecordTooLarge, Whole};
 use crate::{AuditEntry, Document, Error, Kind, NewEvent};
-use postern_core::delivery::{Attempt, Route, State, Step};
-use postern_core::{Event, EventId, EventTypeId, Json, TenantId, Timestamp};
+use postern_core::delivery::{Attempt, Route, Run, State, Step};
+use postern_core::{Event, EventId, EventTypeId, Json, SubscriptionId, TenantId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -20,12 +20,33 @@ pub(crate) struct EventHeader {
     pub(crate) routes: Vec<Route>,
 }
 
+/// What the queue needs of an event's header.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Destinations {
+    pub(crate) routes: Vec<Destination>,
+}
+
+/// What the queue needs of a route.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Destination {
+    pub(crate) subscription: SubscriptionId,
+    #[serde(default)]
+    pub(crate) entity: Option<String>,
+}
+
 /// A step without its attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StepHeader {
     pub(crate) state: State,
     pub(crate) attempts: u32,
     pub(crate) at: Timestamp,
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(crate) run: Run,
+}
+
+/// Most steps belong to a first run that has used up nothing, and say nothing of it.
+fn is_first(run: &Run) -> bool {
+    *run == Run::default()
 }
 
 /// A document without its body.
@@ -57,7 +78,8 @@ pub(crate) fn header<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T,
     rmp_serde::from_slice(bytes).map_err(|error| Damage::content(what, error))
 }
 
-fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+/// Any value as MessagePack with field names.
+pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     rmp_serde::to_vec_named(value).map_err(|error| Error::Failed(format!("a record cannot be written: {error}")))
 }
 
@@ -82,19 +104,19 @@ pub(crate) fn event(id: EventId, whole: &Whole) -> Result<(Event, Vec<Route>), D
 
 /// A step with its attempt.
 pub(crate) fn step_record(step: &Step) -> Result<Record, Error> {
-    let header = StepHeader { state: step.state.clone(), attempts: step.attempts, at: step.at };
+    let header = StepHeader { state: step.state.clone(), attempts: step.attempts, at: step.at, run: step.run };
     let bulk = step.attempt.as_ref().map(encode).transpose()?.unwrap_or_default();
     Ok(Record::new(&encode(&header)?, &bulk)?)
 }
 
 /// The step in a record.
 pub(crate) fn step(whole: &Whole) -> Result<Step, Damage> {
-    let StepHeader { state, attempts, at } = header("a step", whole.header())?;
+    let StepHeader { state, attempts, at, run } = header("a step", whole.header())?;
     let attempt: Option<Attempt> = match whole.bulk() {
         [] => None,
         bulk => Some(header("an attempt", bulk)?),
     };
-    Ok(Step { state, attempts, at, attempt })
+    Ok(Step { state, attempts, at, attempt, run })
 }
 
 /// A document.

@@ -1,132 +1,154 @@
-//! What is to be delivered when, in memory: pure, and small, since a backlog may hold a million deliveries.
+//! What is to be delivered when, in memory: pure, and small, since a backlog may hold a million deliveries of a hundred
+//! thousand subscriptions.
 //!
-//! A delivery is in one of three places: `fresh` (never attempted, due at once, 18 bytes), `waiting` (due at a moment,
-//! 32 bytes) or `held` (claimed). Between a finish that was accepted and its commit it is in none of them; whoever
-//! accepted it says afterwards what is to become of it. Of an event the queue only remembers how many deliveries are
-//! not final, and that only if they are more than one.
+//! Each subscription with something to deliver has a [`lane`]: a heap of what was never attempted and is due at once (18
+//! bytes each), and one of what waits for a moment (32 bytes each). Deliveries about an entity go one by one ([`order`]).
+//! A delivery is in its lane, parked behind another one about the same entity, or out: claimed, or between a finish that
+//! was accepted and its commit. Whoever accepted that says afterwards what is to become of it.
+//!
+//! A lane is named to whoever schedules when it has something due, and then not again until a claim finds less in it than
+//! was asked for. So a scheduler that keeps every lane that was named until then misses nothing, and looks at nothing in
+//! vain.
 
-use crate::ClaimId;
-use postern_core::{DeliveryId, EventId, Timestamp};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+mod count;
+mod entry;
+mod lane;
+mod order;
+
+pub(crate) use entry::When;
+
+use crate::entity::ShortHash;
+use crate::{Backlog, ClaimId};
+use count::Count;
+use entry::Packed;
+use lane::{LONG_PAST, Lane};
+use order::Order;
+use postern_core::{DeliveryId, EventId, SubscriptionId, Timestamp};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Claims of a store that was closed and opened again in the same process must differ as well.
 static NEXT_CLAIM: AtomicU64 = AtomicU64::new(1);
 
-/// Below this many entries a heap keeps its memory.
+/// Below this many lanes the map keeps its memory.
 const SMALL: usize = 4096;
 
-/// An id in 18 bytes: the id type itself is aligned to 16.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Packed([u8; 16], u16);
-
-impl From<DeliveryId> for Packed {
-    fn from(id: DeliveryId) -> Self {
-        Self(id.event.to_bytes(), id.index)
-    }
-}
-
-impl From<Packed> for DeliveryId {
-    fn from(Packed(event, index): Packed) -> Self {
-        Self { event: EventId::from_bytes(event), index }
-    }
-}
-
-/// Ordered by time, then id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Waiting {
-    due: i64,
-    id: Packed,
-    steps: u16,
-    attempts: u32,
-}
+type LaneKey = [u8; 16];
 
 /// A claimed delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) id: DeliveryId,
-    /// When it was due; none: it has no step yet and is due at once.
-    pub(crate) due: Option<Timestamp>,
-    /// How many steps it has.
-    pub(crate) steps: u16,
-    pub(crate) attempts: u32,
+    pub(crate) subscription: SubscriptionId,
+    /// When it was due.
+    pub(crate) when: When,
+    /// Whether it waited in the store when that was opened, and has no step since.
+    pub(crate) recovered: bool,
+}
+
+/// A delivery's place among those of its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lot {
+    pub(crate) id: DeliveryId,
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) entity: Option<ShortHash>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    fresh: BinaryHeap<Reverse<Packed>>,
-    waiting: BinaryHeap<Reverse<Waiting>>,
+    lanes: HashMap<LaneKey, Lane>,
+    /// The lanes that are to be named, with when.
+    calls: BTreeSet<(i64, LaneKey)>,
+    /// The lanes that hold something, each with a moment that is not later than its oldest entry's.
+    heads: BTreeSet<(i64, LaneKey)>,
     held: HashMap<ClaimId, Held>,
-    /// Unfinished deliveries of an event, where they are more than one.
-    several: HashMap<[u8; 16], u32>,
-    total: usize,
+    /// What is claimed or on its way to the disk.
+    out: HashSet<Packed>,
+    count: Count,
+    /// How many are parked.
+    behind: usize,
+    /// The newest event that was there at the opening.
+    recovered_to: Option<EventId>,
 }
 
 impl Queue {
-    /// How many deliveries are not final.
-    pub(crate) fn unfinished(&self) -> usize {
-        self.total
+    /// How much there is, and since when the oldest is due.
+    pub(crate) fn backlog(&mut self) -> Backlog {
+        let oldest_due = self.oldest_due().map(Timestamp::from_millis);
+        Backlog { unfinished: self.count.total(), claimed: self.held.len(), behind: self.behind, oldest_due }
     }
 
-    /// When the next one is due. What was never attempted is due at once: the answer is then 1970, so that no clock,
-    /// even one that was set back, says otherwise.
+    fn oldest_due(&mut self) -> Option<i64> {
+        // A lane's mark is moved only when somebody asks: its oldest entry changes with each claim.
+        loop {
+            let (at, key) = *self.heads.first()?;
+            let lane = self.lanes.get_mut(&key)?;
+            let oldest = lane.oldest();
+            if oldest == Some(at) {
+                return oldest;
+            }
+            self.heads.pop_first();
+            lane.head = oldest;
+            self.heads.extend(oldest.map(|at| (at, key)));
+        }
+    }
+
+    /// When a lane is to be named that is not yet. What was never attempted is due at once: the answer is then 1970, so
+    /// that no clock, even one that was set back, says otherwise.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        if self.fresh.is_empty() {
-            self.waiting.peek().map(|Reverse(waiting)| Timestamp::from_millis(waiting.due))
-        } else {
-            Some(Timestamp::from_millis(0))
+        self.calls.first().map(|(at, _)| Timestamp::from_millis(if *at == LONG_PAST { 0 } else { *at }))
+    }
+
+    /// Names the lanes that have something due.
+    pub(crate) fn ready(&mut self, now: Timestamp) -> Vec<SubscriptionId> {
+        let mut ready = Vec::new();
+        while let Some((at, key)) = self.calls.first().copied()
+            && at <= now.as_millis()
+        {
+            self.calls.pop_first();
+            if let Some(lane) = self.lanes.get_mut(&key) {
+                (lane.named, lane.call) = (true, None);
+                ready.push(SubscriptionId::from_bytes(key));
+            }
         }
+        ready
     }
 
-    /// Counts an event's unfinished deliveries, which are then added one by one.
-    pub(crate) fn add_event(&mut self, event: EventId, unfinished: u32) {
-        self.total += unfinished as usize;
-        if unfinished > 1 {
-            self.several.insert(event.to_bytes(), unfinished);
-        }
-    }
-
-    /// Adds a delivery that was never attempted, or puts one back.
-    pub(crate) fn add_fresh(&mut self, id: DeliveryId) {
-        self.fresh.push(Reverse(id.into()));
-    }
-
-    /// Adds a delivery that waits for a moment, or puts one back.
-    pub(crate) fn add_waiting(&mut self, id: DeliveryId, due: Timestamp, steps: u16, attempts: u32) {
-        self.waiting.push(Reverse(Waiting { due: due.as_millis(), id: id.into(), steps, attempts }));
-    }
-
-    /// Claims up to `max` deliveries that are due, oldest due first. One that was never attempted is due since its
-    /// event was accepted.
-    pub(crate) fn claim(&mut self, now: Timestamp, max: usize) -> Vec<(ClaimId, Held)> {
-        let mut claims = Vec::new();
-        while claims.len() < max {
-            let Some(held) = self.take(now.as_millis()) else { break };
+    /// Claims up to `max` due deliveries of a subscription, oldest due first.
+    pub(crate) fn claim(&mut self, now: Timestamp, subscription: SubscriptionId, max: usize, claims: &mut Vec<(ClaimId, Held)>) {
+        let mut taken = Vec::new();
+        self.with(subscription, |lane, _| {
+            while taken.len() < max
+                && let Some(entry) = lane.take(now.as_millis())
+            {
+                taken.push(entry);
+            }
+            lane.named &= taken.len() == max;
+        });
+        for (packed, when) in taken {
+            let id = DeliveryId::from(packed);
+            let recovered = match when {
+                When::Fresh => self.recovered_to.is_some_and(|newest| id.event <= newest),
+                When::At { recovered, .. } => recovered,
+            };
             let claim = ClaimId(NEXT_CLAIM.fetch_add(1, Ordering::Relaxed));
+            let held = Held { id, subscription, when, recovered };
+            self.out.insert(packed);
             self.held.insert(claim, held);
             claims.push((claim, held));
         }
-        shrink(&mut self.fresh);
-        shrink(&mut self.waiting);
-        claims
     }
 
-    fn take(&mut self, now: i64) -> Option<Held> {
-        let fresh = self.fresh.peek().map(|Reverse(id)| DeliveryId::from(*id).event.created_at().as_millis());
-        let waiting = self.waiting.peek().map(|Reverse(waiting)| waiting.due).filter(|due| *due <= now);
-        match (fresh, waiting) {
-            (Some(accepted), Some(due)) if due < accepted => self.take_waiting(),
-            (Some(_), _) => self.fresh.pop().map(|Reverse(id)| Held { id: id.into(), due: None, steps: 0, attempts: 0 }),
-            (None, Some(_)) => self.take_waiting(),
-            (None, None) => None,
+    /// Gives up the claim on a delivery that cannot be handed out: it is nowhere until it is withdrawn, and keeps those
+    /// behind it waiting. Whoever claimed gets fewer than were taken and believes that the lane has no more, so it is to
+    /// be named again.
+    pub(crate) fn set_aside(&mut self, claim: ClaimId) {
+        if let Some(held) = self.held.remove(&claim) {
+            self.out.remove(&held.id.into());
+            self.with(held.subscription, |lane, _| lane.named = false);
         }
-    }
-
-    fn take_waiting(&mut self) -> Option<Held> {
-        let Reverse(Waiting { due, id, steps, attempts }) = self.waiting.pop()?;
-        Some(Held { id: id.into(), due: Some(Timestamp::from_millis(due)), steps, attempts })
     }
 
     /// Whether this claim on this delivery is held.
@@ -134,7 +156,7 @@ impl Queue {
         self.held.get(&claim).is_some_and(|held| held.id == id)
     }
 
-    /// Gives a claim up for good.
+    /// Gives a claim up for good. The delivery stays out until [`add`](Self::add) or [`finished`](Self::finished).
     pub(crate) fn take_held(&mut self, claim: ClaimId) -> Option<Held> {
         self.held.remove(&claim)
     }
@@ -142,159 +164,147 @@ impl Queue {
     /// Puts a claimed delivery back as it was. Answers whether the claim was held.
     pub(crate) fn release(&mut self, claim: ClaimId) -> bool {
         let Some(held) = self.held.remove(&claim) else { return false };
-        match held.due {
-            None => self.add_fresh(held.id),
-            Some(due) => self.add_waiting(held.id, due, held.steps, held.attempts),
-        }
+        let id = Packed::from(held.id);
+        self.out.remove(&id);
+        self.with(held.subscription, |lane, out| {
+            lane.push(id, held.when);
+            let promoted = lane.order.as_mut().and_then(|order| order.returned(id, |id| out.contains(&id)));
+            push(lane, promoted);
+        });
         true
+    }
+
+    /// Counts an event's unfinished deliveries, which are then added one by one.
+    pub(crate) fn add_event(&mut self, event: EventId, unfinished: u32) {
+        self.count.add_event(event, unfinished);
+    }
+
+    /// As [`add_event`](Self::add_event), when the store is opened.
+    pub(crate) fn recover_event(&mut self, event: EventId, unfinished: u32) {
+        self.count.add_event(event, unfinished);
+        self.recovered_to = self.recovered_to.max(Some(event));
+    }
+
+    /// Counts one more delivery of an event that had unfinished ones, or none.
+    pub(crate) fn add_one(&mut self, event: EventId, had_some: bool) {
+        self.count.add_one(event, had_some);
+    }
+
+    /// Adds a delivery, or takes one back that was out.
+    pub(crate) fn add(&mut self, lot: Lot, when: When) {
+        let id = Packed::from(lot.id);
+        self.out.remove(&id);
+        self.with(lot.subscription, |lane, out| match lot.entity {
+            None => lane.push(id, when),
+            Some(entity) => {
+                let promoted = lane.order.get_or_insert_default().admit(entity, id, when, |id| out.contains(&id));
+                push(lane, promoted);
+            }
+        });
     }
 
     /// Notes that one delivery of the event becomes final. Answers whether it was the last unfinished one.
     pub(crate) fn note_final(&mut self, event: EventId) -> bool {
-        let key = event.to_bytes();
-        match self.several.get_mut(&key) {
-            Some(count) if *count > 2 => *count -= 1,
-            Some(_) => {
-                self.several.remove(&key);
-                if self.several.capacity() > SMALL && self.several.len() < self.several.capacity() / 8 {
-                    self.several.shrink_to(self.several.len() * 2);
-                }
-            }
-            None => return true,
-        }
-        false
+        self.count.note_final(event)
     }
 
-    /// Takes final deliveries out of the count, once that is durable.
-    pub(crate) fn settle(&mut self, count: usize) {
-        self.total = self.total.saturating_sub(count);
+    /// A delivery that was out is final, and that is durable. The next one about its entity may go, unless it holds that.
+    pub(crate) fn finished(&mut self, lot: Lot, holds: bool) {
+        self.count.settle(1);
+        let id = Packed::from(lot.id);
+        self.out.remove(&id);
+        if let Some(entity) = lot.entity {
+            self.with_order(lot.subscription, |order, out| order.finished(entity, id, holds, |id| out.contains(&id)));
+        }
+    }
+
+    /// Takes a delivery that waits out of its lane; it is out then. Answers whether it was not out before.
+    pub(crate) fn withdraw(&mut self, lot: Lot, steps: u16) -> bool {
+        let id = Packed::from(lot.id);
+        if !self.out.insert(id) {
+            return false;
+        }
+        self.with(lot.subscription, |lane, _| {
+            let parked = lot.entity.is_some_and(|entity| lane.order.as_mut().is_some_and(|order| order.forget(entity, id)));
+            if !parked {
+                lane.withdraw(id, steps);
+            }
+        });
+        true
+    }
+
+    /// Notes that a delivery holds its entity.
+    pub(crate) fn hold(&mut self, subscription: SubscriptionId, entity: ShortHash, id: DeliveryId) {
+        self.with_order(subscription, |order, _| {
+            order.hold(entity, id.into());
+            None
+        });
+    }
+
+    /// Ends a hold.
+    pub(crate) fn lift(&mut self, subscription: SubscriptionId, entity: ShortHash, id: DeliveryId) {
+        self.with_order(subscription, |order, out| order.lift(entity, id.into(), |id| out.contains(&id)));
+    }
+
+    /// Whether a delivery holds its entity.
+    pub(crate) fn is_holder(&self, lot: Lot) -> bool {
+        let order = self.lanes.get(&lot.subscription.to_bytes()).and_then(|lane| lane.order.as_ref());
+        order.zip(lot.entity).is_some_and(|(order, entity)| order.is_held_by(entity, lot.id.into()))
+    }
+
+    /// Which delivery this one waits behind.
+    pub(crate) fn waits_for(&self, lot: Lot) -> Option<DeliveryId> {
+        let order = self.lanes.get(&lot.subscription.to_bytes())?.order.as_ref()?;
+        order.before(lot.entity?, lot.id.into()).map(DeliveryId::from)
+    }
+
+    fn with_order(&mut self, subscription: SubscriptionId, change: impl FnOnce(&mut Order, &HashSet<Packed>) -> order::Promoted) {
+        self.with(subscription, |lane, out| {
+            let promoted = change(lane.order.get_or_insert_default(), out);
+            push(lane, promoted);
+        });
+    }
+
+    /// Changes a lane, and then what follows from it: when it is named, where it stands, whether it is there at all.
+    fn with(&mut self, subscription: SubscriptionId, change: impl FnOnce(&mut Lane, &HashSet<Packed>)) {
+        let key = subscription.to_bytes();
+        let mut entry = match self.lanes.entry(key) {
+            Entry::Occupied(entry) => entry,
+            Entry::Vacant(entry) => entry.insert_entry(Lane::default()),
+        };
+        let lane = entry.get_mut();
+        let behind = lane.behind();
+        change(lane, &self.out);
+        self.behind = (self.behind + lane.behind()).saturating_sub(behind);
+
+        let call = if lane.named { None } else { lane.next_due() };
+        if call != lane.call {
+            if let Some(at) = std::mem::replace(&mut lane.call, call) {
+                self.calls.remove(&(at, key));
+            }
+            self.calls.extend(call.map(|at| (at, key)));
+        }
+        let oldest = lane.oldest();
+        if oldest.is_none_or(|oldest| lane.head.is_none_or(|head| oldest < head)) {
+            if let Some(at) = std::mem::replace(&mut lane.head, oldest) {
+                self.heads.remove(&(at, key));
+            }
+            self.heads.extend(oldest.map(|at| (at, key)));
+        }
+        if lane.is_idle() {
+            entry.remove();
+            if self.lanes.capacity() > SMALL && self.lanes.len() < self.lanes.capacity() / 8 {
+                self.lanes.shrink_to(self.lanes.len() * 2);
+            }
+        }
     }
 }
 
-fn shrink<T: Ord>(heap: &mut BinaryHeap<T>) {
-    if heap.capacity() > SMALL && heap.len() < heap.capacity() / 4 {
-        heap.shrink_to(heap.len() * 2);
+fn push(lane: &mut Lane, promoted: order::Promoted) {
+    if let Some((id, when)) = promoted {
+        lane.push(id, when);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    fn event(millis: u64) -> EventId {
-        EventId::from_bytes((u128::from(millis) << 80).to_be_bytes())
-    }
-
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis)
-    }
-
-    #[test]
-    fn a_waiting_delivery_takes_at_most_64_bytes() {
-        // A heap's buffer is at most twice as large as its content.
-        assert!(size_of::<Packed>() * 2 <= 64);
-        assert!(size_of::<Waiting>() * 2 <= 64);
-    }
-
-    #[test]
-    fn the_oldest_due_comes_first_across_new_ones_and_retries() {
-        let mut queue = Queue::default();
-        for (millis, index) in [(30, 0), (10, 1), (10, 0)] {
-            queue.add_fresh(DeliveryId { event: event(millis), index });
-        }
-        queue.add_waiting(DeliveryId { event: event(1), index: 0 }, at(20), 1, 1);
-        queue.add_waiting(DeliveryId { event: event(1), index: 1 }, at(200), 1, 1);
-        let order: Vec<_> = queue.claim(at(100), 9).into_iter().map(|(_, held)| (held.id.event, held.id.index)).collect();
-        assert_eq!(order, [(event(10), 0), (event(10), 1), (event(1), 0), (event(30), 0)]);
-        assert_eq!(queue.next_due(), Some(at(200)));
-    }
-
-    #[test]
-    fn what_was_never_attempted_is_due_whatever_the_clock_says() {
-        let mut queue = Queue::default();
-        queue.add_fresh(DeliveryId { event: event(1_000_000), index: 0 });
-        assert!(queue.next_due().unwrap() <= at(5));
-        assert_eq!(queue.claim(at(5), 1).len(), 1);
-    }
-
-    #[test]
-    fn the_last_delivery_of_an_event_is_known() {
-        let mut queue = Queue::default();
-        queue.add_event(event(1), 3);
-        queue.add_event(event(2), 1);
-        assert_eq!(queue.unfinished(), 4);
-        assert!(queue.note_final(event(2)));
-        assert_eq!([(); 3].map(|()| queue.note_final(event(1))), [false, false, true]);
-        queue.settle(4);
-        assert_eq!(queue.unfinished(), 0);
-    }
-
-    #[derive(Clone, Debug)]
-    enum Action {
-        Ingest(u8),
-        Claim(i64, usize),
-        Release(usize),
-        Retry(usize, i64),
-    }
-
-    fn action() -> impl Strategy<Value = Action> {
-        prop_oneof![
-            (1..5u8).prop_map(Action::Ingest),
-            (0..200i64, 0..6usize).prop_map(|(now, max)| Action::Claim(now, max)),
-            (0..9usize).prop_map(Action::Release),
-            (0..9usize, 0..200i64).prop_map(|(which, due)| Action::Retry(which, due)),
-        ]
-    }
-
-    proptest! {
-        /// Against a plain map from delivery to due time: nothing is lost or claimed twice, nothing comes early, and
-        /// the order is right.
-        #[test]
-        fn it_behaves_as_a_plain_map(actions in prop::collection::vec(action(), 1..80)) {
-            let mut queue = Queue::default();
-            let mut model: BTreeMap<DeliveryId, (i64, bool)> = BTreeMap::new();
-            let mut held: Vec<(ClaimId, Held)> = Vec::new();
-            let mut next = 0;
-            for action in actions {
-                match action {
-                    Action::Ingest(count) => {
-                        next += 1;
-                        queue.add_event(event(next), u32::from(count));
-                        for index in 0..u16::from(count) {
-                            let id = DeliveryId { event: event(next), index };
-                            queue.add_fresh(id);
-                            model.insert(id, (i64::try_from(next).unwrap(), true));
-                        }
-                    }
-                    Action::Claim(now, max) => {
-                        let mut expected: Vec<_> = model.iter().filter(|(_, (due, fresh))| *fresh || *due <= now).map(|(_, (due, _))| *due).collect();
-                        expected.sort_unstable();
-                        expected.truncate(max);
-                        let claims = queue.claim(at(now), max);
-                        let got: Vec<_> = claims.iter().map(|(_, held)| model.remove(&held.id).unwrap().0).collect();
-                        prop_assert_eq!(got, expected);
-                        held.extend(claims);
-                    }
-                    Action::Release(which) if which < held.len() => {
-                        let (claim, was) = held.swap_remove(which);
-                        prop_assert!(queue.release(claim));
-                        prop_assert!(!queue.release(claim));
-                        model.insert(was.id, (was.due.map_or(was.id.event.created_at().as_millis(), Timestamp::as_millis), was.due.is_none()));
-                    }
-                    Action::Retry(which, due) if which < held.len() => {
-                        let (claim, was) = held.swap_remove(which);
-                        prop_assert!(queue.holds(claim, was.id));
-                        prop_assert_eq!(queue.take_held(claim), Some(was));
-                        prop_assert!(!queue.holds(claim, was.id));
-                        queue.add_waiting(was.id, at(due), was.steps + 1, was.attempts + 1);
-                        model.insert(was.id, (due, false));
-                    }
-                    _ => {}
-                }
-                prop_assert_eq!(queue.unfinished(), model.len() + held.len());
-            }
-        }
-    }
-}
+mod tests;

@@ -3,20 +3,29 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`committer`] | the one thread that writes: takes what waits, commits once, answers all |
-//! | [`batch`] | decides each request of a commit |
+//! | [`batch`] | decides each request of a commit; with [`finish`], [`again`] and [`apply`] |
+//! | [`effect`] | what a commit changes in memory |
 //! | [`shared`] | what callers and committer have in common: engine, queue, cache, failure |
 //! | [`recover`] | the schema's version and the queue, at the opening |
+//! | [`claim`] | hands out what is due |
 //! | [`operations`] | [`Store`](crate::Store) on top of these |
 
+mod again;
+mod apply;
 mod batch;
+mod claim;
 mod committer;
+mod effect;
+mod finish;
 mod operations;
 pub(crate) mod recover;
 pub(crate) mod shared;
 
+pub(crate) use committer::Hold;
 pub use shared::Figures;
 
 use crate::directory::Directory;
+use crate::external::Sweep;
 use crate::kv::Kv;
 use crate::purge::Marks;
 use crate::{Error, idempotency, kv, transfer};
@@ -116,6 +125,11 @@ pub struct Embedded {
     listings: Semaphore,
     /// Held by whoever must not meet a purge.
     pub(crate) marks: tokio::sync::Mutex<Marks>,
+    /// Held over each step of a purge, and by what makes final deliveries unfinished again: a step removes what was
+    /// final when it looked.
+    history: tokio::sync::Mutex<()>,
+    /// How far purges came among the external ids.
+    sweep: parking_lot::Mutex<Sweep>,
 }
 
 impl fmt::Debug for Embedded {
@@ -163,6 +177,8 @@ impl Embedded {
             committer: tokio::sync::Mutex::new(Some(committer)),
             listings: Semaphore::new(LISTINGS),
             marks: tokio::sync::Mutex::default(),
+            history: tokio::sync::Mutex::default(),
+            sweep: parking_lot::Mutex::default(),
         })
     }
 

@@ -5,16 +5,22 @@
 //! | `E` !event (chunk) | the event: its header with the routes, then the payload |
 //! | `Q` event | how many deliveries the event has; there while at least one of them is not final |
 //! | `S` !event index seq (chunk) | a step of a delivery: its header with the state, then the attempt |
+//! | `F` !event !index | that a delivery failed, and what failures are counted by ([`crate::failure`]) |
+//! | `H` subscription short | which failed delivery holds the entity |
+//! | `X` subscription hash | what the external system calls the entity ([`crate::external`]) |
 //! | `M` kind id 0 0 (chunk) | a document |
 //! | `I` day hash | the first answer to an idempotent emission ([`crate::idempotency`]) |
 //! | `A` !time !entry (chunk) | an audit record: its header, then its detail |
 //! | `V` name | what the store remembers about itself |
 //!
 //! `!event` is the event's id with all bits turned, so that a forward scan meets the newest event first; `!time` and
-//! `!entry` likewise. `day` is the day on which the idempotency key expires. Numbers are big-endian. The first chunk has no number; the others have two bytes.
+//! `!entry` likewise, and `!index` so that a backward scan of failures meets them in the order of their ids. `short` and
+//! `hash` are those of an entity ([`crate::entity`]). `day` is the day on which the idempotency key expires. Numbers are
+//! big-endian. The first chunk has no number; the others have two bytes.
 
 use crate::Kind;
-use postern_core::{DeliveryId, EventId, Timestamp};
+use crate::entity::{EntityHash, ShortHash};
+use postern_core::{DeliveryId, EventId, SubscriptionId, Timestamp};
 use std::ops::Range;
 
 /// The largest millisecond that a ULID can hold.
@@ -114,6 +120,71 @@ pub(crate) fn parse_step(key: &[u8]) -> Option<(DeliveryId, u16, bool)> {
     let (sequence, rest) = rest.split_first_chunk::<2>()?;
     let event = EventId::from_bytes(event.map(|byte| !byte));
     Some((DeliveryId { event, index: u16::from_be_bytes(*index) }, u16::from_be_bytes(*sequence), rest.is_empty()))
+}
+
+/// Says that a delivery failed.
+pub(crate) fn failure(delivery: DeliveryId) -> Vec<u8> {
+    let mut key = tagged(b'F', delivery.event);
+    key.extend_from_slice(&(!delivery.index).to_be_bytes());
+    key
+}
+
+/// The failures of the events between two ids, both included: those of the newer one first.
+pub(crate) fn failures(newest: EventId, oldest: EventId) -> KeyRange {
+    tagged(b'F', newest)..behind(b'F', oldest)
+}
+
+/// The delivery in the key of a failure.
+pub(crate) fn parse_failure(key: &[u8]) -> Option<DeliveryId> {
+    let (event, index) = key.strip_prefix(b"F")?.split_first_chunk::<16>()?;
+    let event = EventId::from_bytes(event.map(|byte| !byte));
+    Some(DeliveryId { event, index: !u16::from_be_bytes(index.try_into().ok()?) })
+}
+
+fn of_subscription(tag: u8, subscription: SubscriptionId, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(33);
+    key.push(tag);
+    key.extend_from_slice(&subscription.to_bytes());
+    key.extend_from_slice(rest);
+    key
+}
+
+/// Says which delivery holds an entity.
+pub(crate) fn hold(subscription: SubscriptionId, entity: ShortHash) -> Vec<u8> {
+    of_subscription(b'H', subscription, &entity.0)
+}
+
+/// The holds of a subscription.
+pub(crate) fn holds_of(subscription: SubscriptionId) -> KeyRange {
+    of_subscription(b'H', subscription, &[])..of_subscription(b'H', subscription, &[0xff; 9])
+}
+
+/// All holds.
+pub(crate) fn all_holds() -> KeyRange {
+    vec![b'H']..vec![b'H' + 1]
+}
+
+/// The subscription and the entity in the key of a hold.
+pub(crate) fn parse_hold(key: &[u8]) -> Option<(SubscriptionId, ShortHash)> {
+    let (subscription, entity) = key.strip_prefix(b"H")?.split_first_chunk::<16>()?;
+    Some((SubscriptionId::from_bytes(*subscription), ShortHash(entity.try_into().ok()?)))
+}
+
+/// Says what the external system calls an entity.
+pub(crate) fn external(subscription: SubscriptionId, entity: EntityHash) -> Vec<u8> {
+    of_subscription(b'X', subscription, &entity.0)
+}
+
+/// The external ids behind this key; all, behind none.
+pub(crate) fn externals_behind(key: Option<&[u8]>) -> KeyRange {
+    let start = key.map_or(vec![b'X'], |key| [key, &[0]].concat());
+    start..vec![b'X' + 1]
+}
+
+/// The subscription and the entity in the key of an external id.
+pub(crate) fn parse_external(key: &[u8]) -> Option<(SubscriptionId, EntityHash)> {
+    let (subscription, entity) = key.strip_prefix(b"X")?.split_first_chunk::<16>()?;
+    Some((SubscriptionId::from_bytes(*subscription), EntityHash(entity.try_into().ok()?)))
 }
 
 fn kind_byte(kind: Kind) -> u8 {
@@ -255,6 +326,9 @@ pub(crate) fn first_row(key: &[u8]) -> Option<&[u8]> {
             key.get(2..)?.windows(2).position(|pair| pair == [0, 0])? + 4
         }
         b'Q' => return (key.len() == 17).then_some(key),
+        b'F' => return (key.len() == 19).then_some(key),
+        b'H' => return (key.len() == 25).then_some(key),
+        b'X' => return (key.len() == 33).then_some(key),
         b'I' => return (key.len() == 37).then_some(key),
         b'V' => return Some(key),
         _ => return None,
@@ -403,7 +477,7 @@ mod tests {
             }
             assert_eq!(first_row(&[&first[..], &[1]].concat()), None);
         }
-        for bad in [&b""[..], b"X", b"E", b"Q1", b"I", b"M\x09a\0\0", b"M\x01a"] {
+        for bad in [&b""[..], b"Y", b"E", b"Q1", b"F", b"H", b"X", b"I", b"M\x09a\0\0", b"M\x01a"] {
             assert_eq!(first_row(bad), None, "{bad:?}");
         }
     }
@@ -420,6 +494,29 @@ mod tests {
         let middle = audit_between(Some(Timestamp::from_millis(5)), Some(Timestamp::from_millis(9)));
         assert_eq!(ids.map(|id| middle.contains(&audit(id))), [false, true, true, false, false]);
         assert!(!audit_behind(ids[1]).contains(&chunk(&audit(ids[1]), 3)) && audit_behind(ids[1]).contains(&audit(ids[2])));
+    }
+
+    #[test]
+    fn failures_lie_newest_first_and_backward_in_the_order_of_their_ids() {
+        let (older, newer) = (EventId::generate(), EventId::generate());
+        let ids = [(newer, 7), (newer, 0), (older, 1), (older, 0)].map(|(event, index)| DeliveryId { event, index });
+        assert!(ids.map(failure).is_sorted() && ids.is_sorted_by(|a, b| a > b));
+        assert!(ids.iter().all(|id| parse_failure(&failure(*id)) == Some(*id)));
+        assert!(failures(newer, newer).contains(&failure(ids[0])) && !failures(newer, newer).contains(&failure(ids[2])));
+    }
+
+    #[test]
+    fn what_belongs_to_a_subscription_is_one_range() {
+        let (one, other) = (SubscriptionId::generate(), SubscriptionId::generate());
+        for entity in ["a", "b", "c"] {
+            let hash = EntityHash::of(entity);
+            let key = hold(one, hash.short());
+            assert!(holds_of(one).contains(&key) && all_holds().contains(&key) && !holds_of(other).contains(&key));
+            assert_eq!(parse_hold(&key), Some((one, hash.short())));
+            let key = external(one, hash);
+            assert!(externals_behind(None).contains(&key) && !externals_behind(Some(&key)).contains(&key));
+            assert_eq!(parse_external(&key), Some((one, hash)));
+        }
     }
 
     #[test]

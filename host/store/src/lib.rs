@@ -14,8 +14,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `embedded` | [`Embedded`]: the committer, its decisions, the opening, the operations |
-//! | `due` | the queue in memory: what is due when, who holds it |
+//! | `due` | the queue in memory: what is due when, in which order, who has claimed it |
+//! | `entity`, `external`, `failure` | what is kept of entities, of their external ids, and of what failed |
 //! | `idempotency` | emissions that come twice |
+//! | `outcome` | final deliveries that a filter names |
 //! | `audit` | who changed what |
 //! | `stats` | counts for an overview |
 //! | [`transfer`], [`check`](mod@check) | moving a store as JSON lines; verifying one |
@@ -38,10 +40,14 @@ mod directory;
 mod disk;
 mod due;
 mod embedded;
+mod entity;
+mod external;
+mod failure;
 mod idempotency;
 mod key;
 mod kv;
 mod list;
+mod outcome;
 mod purge;
 mod read;
 mod record;
@@ -55,7 +61,7 @@ pub use idempotency::{Idempotency, Ingested, LONGEST as LONGEST_IDEMPOTENCY};
 pub use stats::{Counts, Stats};
 
 use async_trait::async_trait;
-use postern_core::delivery::{Delivery, Route, State, Status, Step};
+use postern_core::delivery::{Class, Delivery, Reason, Route, Run, State, Status, Step};
 use postern_core::{DeliveryId, Event, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -63,6 +69,12 @@ use std::sync::Arc;
 
 /// The longest id of a document, in bytes.
 const LONGEST_ID: usize = 512;
+
+/// The longest external id that is kept for an entity, in bytes; the contract allows no longer ones.
+pub const LONGEST_EXTERNAL_ID: usize = 256;
+
+/// So many deliveries are begun again in one call.
+pub const MOST_REOPENED: usize = 1000;
 
 /// What the embedded and the server-based stores promise.
 #[async_trait]
@@ -76,9 +88,19 @@ pub trait Store: Send + Sync + 'static {
     /// 65,535 routes, or a key that is to be known for more than [`LONGEST_IDEMPOTENCY`].
     async fn ingest(&self, event: NewEvent) -> Result<Ingested, Error>;
 
-    /// Takes up to `max` deliveries that are due at `now`, oldest due first. Nobody else gets them until they are
-    /// finished or released, or this process is gone.
-    async fn claim(&self, now: Timestamp, max: usize) -> Result<Vec<Claim>, Error>;
+    /// The subscriptions that have something due at `now` and were not named since a claim last found too little for
+    /// them. Whoever schedules keeps them until then. Cheap.
+    fn ready(&self, now: Timestamp) -> Vec<SubscriptionId>;
+
+    /// Takes due deliveries: of each subscription up to the number beside it, oldest due first. Nobody else gets them
+    /// until they are finished or released, or this process is gone. A subscription of which there were fewer has
+    /// nothing more that is due, or something that is damaged was left out and logged; [`ready`](Self::ready) names it
+    /// again when it has more.
+    ///
+    /// Of the deliveries of one subscription about one entity only the oldest, by id, that is not final can be claimed,
+    /// and while the entity is held ([`Finish::hold`]) only the one that holds it, if it is in another run. Never are two
+    /// of them claimed: an older one that begins again waits for a newer one that is.
+    async fn claim(&self, now: Timestamp, wanted: Vec<(SubscriptionId, usize)>) -> Result<Vec<Claim>, Error>;
 
     /// Records what became of claimed deliveries, all or nothing, and gives up their claims. A step whose state is
     /// not final makes the delivery due again at its time.
@@ -90,16 +112,62 @@ pub trait Store: Send + Sync + 'static {
     /// Gives claims back unused: their deliveries are due again as they were.
     async fn release(&self, claims: Vec<ClaimId>) -> Result<(), Error>;
 
-    /// When the next unclaimed delivery is due; none if nothing waits. Cheap. What was never attempted is due at once,
-    /// whatever the clock shows: the answer is then a moment long past.
+    /// When [`ready`](Self::ready) will name a subscription that it does not name yet; none if nothing waits. Cheap.
+    /// What was never attempted is due at once, whatever the clock shows: the answer is then a moment long past.
     fn next_due(&self) -> Option<Timestamp>;
 
     /// Waits until something may have become due earlier than [`next_due`](Self::next_due) said before. A change that
     /// came while nobody waited ends the next wait at once. It is meant for one waiter: each change wakes one.
     async fn due_changed(&self);
 
-    /// How many deliveries are not final, claimed ones included.
-    fn unfinished(&self) -> usize;
+    /// How much is not final. Cheap.
+    fn backlog(&self) -> Backlog;
+
+    /// The unfinished or holding delivery that this one waits behind, because both are about the same entity.
+    fn waits_for(&self, subscription: SubscriptionId, entity: &str, delivery: DeliveryId) -> Option<DeliveryId>;
+
+    /// Begins another run of final deliveries at `at`: each becomes pending and is due at once, its attempts go on, and a
+    /// hold of its entity stays. Those that are not final, do not exist, changed at `unless_since` or later, are damaged
+    /// or have no room for two more steps (65,535 are possible) are left as they are. Answers with those that began, in
+    /// the order of their ids.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for more than [`MOST_REOPENED`]. [`Error::Full`] when the disk is.
+    async fn reopen(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Vec<DeliveryId>, Error>;
+
+    /// Gives a delivery up that waits, also behind another one, with this error, and lets a held entity go on if this
+    /// delivery holds it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when what is stored of its event is. [`Error::TooLarge`] when it has 65,535 steps.
+    async fn cancel(&self, delivery: DeliveryId, at: Timestamp, error: String) -> Result<Cancelled, Error>;
+
+    /// Lets every entity go on that a delivery of this subscription holds. Answers with how many they were. Many are
+    /// released in several transactions.
+    async fn release_holds(&self, subscription: SubscriptionId) -> Result<usize, Error>;
+
+    /// Counts the failed deliveries that a filter names, by what they have in common, most first. Ends at 1,000,000, the
+    /// newest, or at 100,000 groups: [`Failures::cut`] says if so. What failed before the store knew this index (its
+    /// schema's version 1) is not counted.
+    async fn failures(&self, filter: FailureFilter) -> Result<Failures, Error>;
+
+    /// Up to `limit` final deliveries that a filter names and that changed last before `changed_before`, in the order of
+    /// their ids, so oldest event first, after a delivery. Of `Status::Failed` it is fast; of `Status::Success` it reads
+    /// every event of the time. It looks at a bounded part at a time and may answer with fewer than `limit`, even with
+    /// none, while [`FinalDeliveries::after`] says that there is more to look at.
+    async fn final_deliveries(
+        &self,
+        filter: FailureFilter,
+        status: Status,
+        changed_before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<FinalDeliveries, Error>;
 
     /// An event with all its deliveries.
     async fn event(&self, id: EventId) -> Result<Option<(Arc<Event>, Vec<Delivery>)>, Error>;
@@ -116,7 +184,8 @@ pub trait Store: Send + Sync + 'static {
     /// Removes events that were accepted before `retention` says, with all that belongs to them, unless one of their
     /// deliveries is not final. Removes at most about `budget` records; [`Purged::more`] says whether some are left.
     /// Idempotency keys that expired before both times go as well; [`purge_expired`](Self::purge_expired) removes them
-    /// when they are due.
+    /// when they are due. So do the external ids of entities about which no delivery succeeded since `failed_before`,
+    /// which are looked for once a day. A hold ends when the delivery that holds goes.
     ///
     /// # Errors
     /// [`Error::Full`] when too little space is left even to remove something.
@@ -206,6 +275,13 @@ pub struct Claim {
     pub attempts: u32,
     /// Its state: pending or retrying.
     pub state: State,
+    /// The run that it is in.
+    pub run: Run,
+    /// What the external system calls the entity: of the first success about it that said so, for this subscription.
+    /// None if that was longer than [`LONGEST_EXTERNAL_ID`], or nothing succeeded about it for as long as failures are kept.
+    pub external_id: Option<String>,
+    /// Whether an attempt may have been made that was not recorded: it waited in this store when it was opened.
+    pub recovered: bool,
 }
 
 /// What became of a claimed delivery.
@@ -215,8 +291,100 @@ pub struct Finish {
     pub claim: ClaimId,
     /// The delivery.
     pub id: DeliveryId,
+    /// Where it goes, as in its claim.
+    pub route: Route,
     /// What is added to its history.
     pub step: Step,
+    /// Whether the entity is held if the step is a final failure: what follows waits until this delivery succeeds in
+    /// another run, fails in one without this, or is cancelled. Without an entity it means nothing.
+    pub hold: bool,
+}
+
+/// How much is not final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deliveries that are not final, claimed ones and those behind others included.
+    pub unfinished: usize,
+    /// Those of them that are claimed.
+    pub claimed: usize,
+    /// Those of them that wait behind another delivery about the same entity.
+    pub behind: usize,
+    /// Since when the oldest has been due that is neither claimed nor behind another, for a subscription that has been
+    /// named by [`Store::ready`] or will be; a moment in the future if nothing is due yet.
+    pub oldest_due: Option<Timestamp>,
+}
+
+/// What became of a wish to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is given up.
+    Done,
+    /// It had failed before; its entity is not held any more.
+    Released,
+    /// It is being attempted at this moment.
+    InFlight,
+    /// It was final before, and held nothing.
+    Final,
+    /// There is none of this id.
+    Unknown,
+}
+
+/// Which final deliveries; an empty filter names all.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "each field is the property of a delivery that it must equal")]
+pub struct FailureFilter {
+    pub tenant: Option<TenantId>,
+    pub subscription: Option<SubscriptionId>,
+    pub provider: Option<ProviderId>,
+    pub event_type: Option<EventTypeId>,
+    pub entity: Option<String>,
+    /// Only of failed ones.
+    pub class: Option<Class>,
+    /// The HTTP status of the last answer; only of failed ones.
+    pub http_status: Option<u16>,
+    /// Its event was accepted at this time or later.
+    pub since: Option<Timestamp>,
+    /// Its event was accepted before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// Failed deliveries that have their cause in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureGroup {
+    /// Whose they are.
+    pub tenant: TenantId,
+    /// Where they were to go.
+    pub subscription: SubscriptionId,
+    /// Who was to deliver them.
+    pub provider: ProviderId,
+    /// Why they failed.
+    pub reason: Option<Reason>,
+    /// How many they are.
+    pub count: usize,
+    /// When the first of them failed.
+    pub first: Timestamp,
+    /// When the last of them failed.
+    pub last: Timestamp,
+    /// The one that failed last.
+    pub latest: DeliveryId,
+}
+
+/// What [`Store::failures`] counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Most first.
+    pub groups: Vec<FailureGroup>,
+    /// Whether older ones were not counted.
+    pub cut: bool,
+}
+
+/// What [`Store::final_deliveries`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FinalDeliveries {
+    /// Oldest event first.
+    pub deliveries: Vec<DeliveryId>,
+    /// How far it looked; hand it to the next call. None: there are no more.
+    pub after: Option<DeliveryId>,
 }
 
 /// Which deliveries to list; an empty filter lists all.

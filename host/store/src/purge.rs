@@ -1,12 +1,16 @@
 //! What may go: found oldest first, in steps of a bounded size, from where the last step ended.
 
 use crate::Retention;
-use crate::key;
+use crate::embedded::Hold;
+use crate::entity::EntityHash;
+use crate::key::{self, ends};
 use crate::kv::{Direction, Kv, KvError};
 use crate::read::{self, EventHead};
-use postern_core::EventId;
+use crate::record;
 use postern_core::delivery::Status;
+use postern_core::{DeliveryId, EventId};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// How many events are looked at in one scan.
 const GROUP: usize = 64;
@@ -43,6 +47,8 @@ impl Marks {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) keys: Vec<Vec<u8>>,
+    /// The holds of deliveries that go: nobody could end them any more.
+    pub(crate) holds: Vec<Hold>,
     pub(crate) events: usize,
     pub(crate) deliveries: usize,
     /// Where the next step begins, once this one is durable.
@@ -67,7 +73,7 @@ pub(crate) fn plan(kv: &dyn Kv, marks: Marks, retention: Retention, limit: usize
             let found = read::event_heads(kv, id, id, 1, Direction::Forward)?;
             for head in found.into_iter().filter_map(|(_, head)| head.ok()) {
                 if goes(id, has_failed(kv, id)?) {
-                    plan.remove(kv, &head)?;
+                    plan.remove(kv, &head, &failures(kv, id, id)?)?;
                 }
             }
         }
@@ -112,6 +118,10 @@ impl Plan {
         }
         let found = read::event_heads(kv, newest, oldest, GROUP, Direction::Backward)?;
         let whole = found.len() < GROUP;
+        let failed = match (found.last(), found.first()) {
+            (Some((newest, _)), Some((oldest, _))) => failures(kv, *newest, *oldest)?,
+            _ => BTreeSet::new(),
+        };
         for (id, head) in found {
             if self.keys.len() >= limit {
                 return Ok(false);
@@ -121,7 +131,7 @@ impl Plan {
                 Ok(_) if kv.get(&key::unfinished(id))?.is_some() => {
                     self.marks.unfinished.insert(id);
                 }
-                Ok(head) if wanted(id)? => self.remove(kv, &head)?,
+                Ok(head) if wanted(id)? => self.remove(kv, &head, &failed)?,
                 Ok(_) => {}
             }
             advance(&mut self.marks, key::following(id).unwrap_or(id));
@@ -132,12 +142,32 @@ impl Plan {
         Ok(true)
     }
 
-    fn remove(&mut self, kv: &dyn Kv, head: &EventHead) -> Result<(), KvError> {
+    fn remove(&mut self, kv: &dyn Kv, head: &EventHead, failed: &BTreeSet<DeliveryId>) -> Result<(), KvError> {
         let first = key::event(head.id);
         self.keys.extend((0..=u16::MAX).take(head.rows).map(|number| key::chunk(&first, number)));
         self.keys.extend(read::step_keys(kv, head.id)?);
+        for id in failed.range(DeliveryId { event: head.id, index: 0 }..=DeliveryId { event: head.id, index: u16::MAX }) {
+            self.keys.push(key::failure(*id));
+            let Some(route) = head.header.routes.get(usize::from(id.index)) else { continue };
+            let Some(entity) = EntityHash::of_route(route).map(EntityHash::short) else { continue };
+            let key = key::hold(route.subscription, entity);
+            if kv.get(&key)?.is_some_and(|row| record::parse_hold(&key, &row).is_ok_and(|holder| holder == *id)) {
+                self.keys.push(key);
+                self.holds.push((route.subscription, entity, *id));
+            }
+        }
         self.events += 1;
         self.deliveries += head.header.routes.len();
         Ok(())
     }
+}
+
+/// The deliveries of the events between two ids that are in the index of failures.
+fn failures(kv: &dyn Kv, newest: EventId, oldest: EventId) -> Result<BTreeSet<DeliveryId>, KvError> {
+    let mut failures = BTreeSet::new();
+    kv.scan(ends(&key::failures(newest, oldest)), Direction::Forward, &mut |key, _| {
+        failures.extend(key::parse_failure(key));
+        ControlFlow::Continue(())
+    })?;
+    Ok(failures)
 }

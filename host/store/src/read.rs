@@ -31,7 +31,7 @@ pub(crate) fn event_header(kv: &dyn Kv, id: EventId) -> Result<Option<EventHeade
 }
 
 /// The header of a record whose first row was read; reads on only if the header is longer than that row.
-fn header<T: serde::de::DeserializeOwned>(kv: &dyn Kv, what: &str, first: &[u8], head: Head) -> Result<T, ReadError> {
+pub(crate) fn header<T: serde::de::DeserializeOwned>(kv: &dyn Kv, what: &str, first: &[u8], head: Head) -> Result<T, ReadError> {
     Ok(match head.header() {
         Some(bytes) => codec::header(what, bytes)?,
         None => codec::header(what, record::complete(kv, first, head)?.header())?,
@@ -144,6 +144,17 @@ pub(crate) fn step_header(kv: &dyn Kv, id: DeliveryId, sequence: u16) -> Result<
     let first = key::step(id, sequence);
     let Some(value) = kv.get(&first)? else { return Ok(None) };
     header(kv, "a step", &first, Head::parse(&first, &value)?).map(Some)
+}
+
+/// The last step of a delivery, without its attempt, and its number. However long the history is, it reads two rows.
+pub(crate) fn last_step(kv: &dyn Kv, id: DeliveryId) -> Result<Option<(u16, StepHeader)>, ReadError> {
+    let mut last = None;
+    kv.scan(ends(&key::steps_of(id)), Direction::Backward, &mut |key, _| {
+        last = key::parse_step(key);
+        ControlFlow::Break(())
+    })?;
+    let Some((_, sequence, _)) = last else { return Ok(None) };
+    Ok(step_header(kv, id, sequence)?.map(|header| (sequence, header)))
 }
 
 /// All steps of a delivery, oldest first.

@@ -4,8 +4,10 @@
 //! the record's length and the header's length. The key is part of the checksum, so a value that got under another
 //! key is noticed as well.
 
+use crate::entity::ShortHash;
 use crate::key;
 use crate::kv::{Kv, KvError, Op};
+use postern_core::{DeliveryId, EventId, SubscriptionId};
 use std::ops::ControlFlow;
 
 /// The most data bytes in one value. Sixteen such values share a leaf page of sled, which must stay below 128 KiB: what
@@ -70,6 +72,27 @@ pub(crate) fn unseal<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage
         Some((sum, data)) if *sum == checksum(key, data) => Ok(data),
         _ => Err(Damage::row(key, "does not match its checksum")),
     }
+}
+
+/// The row that says that an event has unfinished deliveries, and how many deliveries it has.
+pub(crate) fn unfinished(event: EventId, deliveries: u32) -> Op {
+    let key = key::unfinished(event);
+    let value = seal(&key, &deliveries.to_be_bytes());
+    Op::Put(key, value)
+}
+
+/// The row that says which delivery holds an entity.
+pub(crate) fn hold(subscription: SubscriptionId, entity: ShortHash, holder: DeliveryId) -> Op {
+    let key = key::hold(subscription, entity);
+    let value = seal(&key, &[&holder.event.to_bytes()[..], &holder.index.to_be_bytes()].concat());
+    Op::Put(key, value)
+}
+
+/// The delivery in the row of a hold.
+pub(crate) fn parse_hold(key: &[u8], value: &[u8]) -> Result<DeliveryId, Damage> {
+    let parts = unseal(key, value)?.split_first_chunk::<16>().and_then(|(event, rest)| Some((event, rest.try_into().ok()?)));
+    let (event, index) = parts.ok_or_else(|| Damage::row(key, "has a length that does not fit"))?;
+    Ok(DeliveryId { event: EventId::from_bytes(*event), index: u16::from_be_bytes(index) })
 }
 
 fn checksum(key: &[u8], data: &[u8]) -> [u8; CHECKSUM] {

@@ -2,14 +2,15 @@
 //! and the repair, since damaged records are left out.
 //!
 //! The first line names the format, the last one counts what came before it, so that a file that was cut is noticed.
-//! Between them each line is one object: a document with its revision, an idempotency key, an audit record, an event,
-//! and behind each event its deliveries' steps. Bodies and payloads are JSON texts and stand as strings, because
-//! they are kept as they came, line breaks included. What lies beside the store and belongs to it is there as well: the
-//! vault, and the components of providers that were added. Secrets are ciphertext, and so is the data key in the vault: the
-//! importing host needs the same master key, which is never in an export.
+//! Between them each line is one object: a document with its revision, an idempotency key, an audit record, an entity's
+//! external id, an event, behind each event its deliveries' steps, and at the end the entities that failed deliveries hold.
+//! Bodies and payloads are JSON texts and stand as strings, because they are kept as they came, line breaks included. What
+//! lies beside the store and belongs to it is there as well: the vault, and the components of providers that were added.
+//! Secrets are ciphertext, and so is the data key in the vault: the importing host needs the same master key, which is never
+//! in an export.
 //!
 //! An export holds up to 16 records in memory, an import one line and one commit; neither holds the store. Which events
-//! are unfinished is not in the file, it follows from the steps. So a delivery whose last step was damaged is attempted
+//! are unfinished and which deliveries failed is not in the file, it follows from the steps. So a delivery whose last step was damaged is attempted
 //! again after an import: at least once.
 
 mod export;
@@ -48,6 +49,12 @@ pub struct Transferred {
     pub events: u64,
     /// Steps of deliveries.
     pub steps: u64,
+    /// Entities that failed deliveries hold.
+    #[serde(default)]
+    pub holds: u64,
+    /// External ids of entities.
+    #[serde(default)]
+    pub external_ids: u64,
     /// Records and files that could not be read when the store was exported, and were left out.
     pub damaged: u64,
 }

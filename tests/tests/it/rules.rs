@@ -51,7 +51,7 @@ async fn a_transform_is_judged_when_it_is_registered_and_nothing_changes_if_it_i
         let problem = daemon.api.call(Method::PUT, REGISTRATION, body).await.problem(422, "invalid");
         assert!(paths(&problem).iter().any(|path| path.starts_with(place)), "{problem}");
     }
-    assert!(daemon.api.items("/api/v1/event-types").await.is_empty());
+    assert!(daemon.api.items("/api/v1/event-types?plugin=incident").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

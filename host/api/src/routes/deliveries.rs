@@ -7,8 +7,8 @@ use crate::body::{Paging, Params};
 use crate::path::{Id, Path};
 use crate::problem::Problem;
 use axum::Json;
-use axum::extract::State;
-use postern_core::delivery::{Status, Step};
+use axum::extract::State as Shared;
+use postern_core::delivery::{State, Status, Step};
 use postern_core::{Attempt, Delivery, DeliveryId, EventId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
 use postern_store::DeliveryFilter;
 use schemars::JsonSchema;
@@ -54,10 +54,14 @@ pub(super) struct View {
 
 /// A delivery with its history.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(rename = "DeliveryDetail")]
 pub(super) struct Detail {
     #[serde(flatten)]
     view: View,
+    /// What it waits for, if its next attempt is due and something keeps it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
     /// Each change of its state, oldest first.
     history: Vec<Step>,
 }
@@ -69,7 +73,7 @@ pub(super) fn view(delivery: Delivery) -> View {
 
 pub(super) async fn list(
     access: Read,
-    State(app): State<App>,
+    Shared(app): Shared<App>,
     Params(listing): Params<Listing>,
 ) -> Result<Json<Page<View>>, Problem> {
     let request = Paging { limit: listing.limit, cursor: listing.cursor }.request()?;
@@ -90,17 +94,36 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     access: Read,
-    State(app): State<App>,
+    Shared(app): Shared<App>,
     Path(Id { id }): Path<Id<DeliveryId>>,
 ) -> Result<Json<Detail>, Problem> {
     let (delivery, history) = find(&access, &app, id).await?;
-    Ok(Json(Detail { view: view(delivery), history }))
+    Ok(Json(detail(&app, delivery, history)))
 }
 
 /// A delivery with its history.
 pub(super) async fn whole(app: &App, id: DeliveryId) -> Result<Json<Detail>, Problem> {
     let (delivery, history) = app.store.delivery(id).await?.ok_or_else(|| Problem::not_found("delivery", id))?;
-    Ok(Json(Detail { view: view(delivery), history }))
+    Ok(Json(detail(app, delivery, history)))
+}
+
+fn detail(app: &App, delivery: Delivery, history: Vec<Step>) -> Detail {
+    let route = &delivery.route;
+    let waits_for = match (&delivery.state, &route.entity) {
+        (state, _) if state.is_final() => None,
+        (_, Some(entity)) => app
+            .store
+            .waits_for(route.subscription, entity, delivery.id)
+            .map(|other| format!("the delivery {other} about the same entity comes before it")),
+        _ => None,
+    };
+    let is_due = match &delivery.state {
+        State::Pending => true,
+        State::Retrying { next_attempt_at, .. } => *next_attempt_at <= Timestamp::now(),
+        State::Success { .. } | State::Failed { .. } => false,
+    };
+    let waits_for = waits_for.or_else(|| if is_due { app.schedule.waits_for(route.subscription) } else { None });
+    Detail { view: view(delivery), waits_for, history }
 }
 
 /// Which attempt.
@@ -115,7 +138,7 @@ pub(super) struct Place {
 
 pub(super) async fn attempt(
     access: Read,
-    State(app): State<App>,
+    Shared(app): Shared<App>,
     Path(Place { id, number }): Path<Place>,
 ) -> Result<Json<Attempt>, Problem> {
     let (_, steps) = find(&access, &app, id).await?;
@@ -123,7 +146,7 @@ pub(super) async fn attempt(
     attempt.map(Json).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))
 }
 
-async fn find(access: &Read, app: &App, id: DeliveryId) -> Result<(Delivery, Vec<Step>), Problem> {
+pub(super) async fn find(access: &impl Tenancy, app: &App, id: DeliveryId) -> Result<(Delivery, Vec<Step>), Problem> {
     let found = app.store.delivery(id).await?.filter(|(delivery, _)| access.sees(&delivery.tenant));
     found.ok_or_else(|| Problem::not_found("delivery", id))
 }

@@ -3,9 +3,11 @@
 mod audit;
 mod connections;
 mod deliveries;
+mod destinations;
 mod emissions;
 mod event_types;
 mod events;
+mod inbox;
 mod offer;
 mod probes;
 mod providers;

@@ -151,6 +151,28 @@ pub(super) async fn approve(
     Ok(Json(view(&*app.catalog.provider(&id)?)))
 }
 
+/// Lets a quarantined or disabled provider deliver again.
+pub(super) async fn enable(
+    access: Admin,
+    State(app): State<App>,
+    Path(Id { id }): Path<Id<ProviderId>>,
+) -> Result<Json<View>, Problem> {
+    access.everything()?;
+    app.catalog.enable_provider(&id).await?;
+    Ok(Json(view(&*app.catalog.provider(&id)?)))
+}
+
+/// Pauses a provider.
+pub(super) async fn disable(
+    access: Admin,
+    State(app): State<App>,
+    Path(Id { id }): Path<Id<ProviderId>>,
+) -> Result<Json<View>, Problem> {
+    access.everything()?;
+    app.catalog.disable_provider(&id).await?;
+    Ok(Json(view(&*app.catalog.provider(&id)?)))
+}
+
 pub(super) async fn grant(
     _: Read,
     State(app): State<App>,

@@ -1,6 +1,9 @@
 //! Which handler answers which call, with what its signature does not say.
 
-use super::{audit, connections, deliveries, emissions, event_types, events, probes, providers, stats, subscriptions, tokens};
+use super::{
+    audit, connections, deliveries, destinations, emissions, event_types, events, inbox, probes, providers, stats, subscriptions,
+    tokens,
+};
 use crate::App;
 use crate::document::{self, call};
 use aide::axum::ApiRouter;
@@ -10,6 +13,7 @@ use axum::http::StatusCode;
 const MISSING: StatusCode = StatusCode::NOT_FOUND;
 const CONFLICT: StatusCode = StatusCode::CONFLICT;
 const UNFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 const GUEST: StatusCode = StatusCode::BAD_GATEWAY;
 
 /// What is below `/api/v1`.
@@ -46,8 +50,10 @@ fn event_types() -> ApiRouter<App> {
         .api_route("/event-types", get_with(event_types::list, call("listEventTypes", "Lists event types", &[])))
         .api_route(
             "/event-types/{id}",
-            get_with(event_types::show, call("getEventType", "One event type, with its properties", &[MISSING]))
-                .delete_with(event_types::remove, call("removeEventType", "Removes an event type; events stay", &[MISSING])),
+            get_with(event_types::show, call("getEventType", "One event type, with its properties", &[MISSING])).delete_with(
+                event_types::remove,
+                call("removeEventType", "Removes an event type; events stay", &[MISSING, CONFLICT]),
+            ),
         )
 }
 
@@ -55,14 +61,14 @@ fn events() -> ApiRouter<App> {
     ApiRouter::new()
         .api_route(
             "/plugins/{plugin}/hooks/{hook}",
-            post_with(emissions::emit_hook, call("emitHook", "Emits an event; the body is its payload", &[MISSING])),
+            post_with(emissions::emit_hook, call("emitHook", "Emits an event; the body is its payload", &[MISSING, CONFLICT, BUSY])),
         )
         .api_route(
             "/events",
             get_with(events::list, call("listEvents", "Lists events with their deliveries, newest first", &[])).post_with(
                 emissions::emit,
                 |operation| {
-                    call("emit", "Emits up to 100 events", &[MISSING])(operation).description(
+                    call("emit", "Emits up to 100 events", &[MISSING, CONFLICT, BUSY])(operation).description(
                         "All are judged before the first is stored. CloudEvents are taken in binary mode as well: the attributes in \
                          headers `ce-…`, the data as the body.",
                     )
@@ -89,6 +95,20 @@ fn providers() -> ApiRouter<App> {
             post_with(
                 providers::approve,
                 call("approveProvider", "Grants what a provider asks for", &[MISSING, CONFLICT, UNFIT, GUEST]),
+            ),
+        )
+        .api_route(
+            "/providers/{id}/enable",
+            post_with(
+                providers::enable,
+                call("enableProvider", "Lets a quarantined or disabled provider deliver again", &[MISSING, CONFLICT]),
+            ),
+        )
+        .api_route(
+            "/providers/{id}/disable",
+            post_with(
+                providers::disable,
+                call("disableProvider", "Pauses a provider; its deliveries wait", &[MISSING, CONFLICT]),
             ),
         )
         .api_route(
@@ -167,6 +187,32 @@ fn deliveries() -> ApiRouter<App> {
         .api_route(
             "/deliveries/{id}/attempts/{number}",
             get_with(deliveries::attempt, call("getAttempt", "One attempt, with its exchanges and log", &[MISSING])),
+        )
+        .api_route(
+            "/deliveries/{id}/retry",
+            post_with(inbox::retry, call("retryDelivery", "Tries a final delivery again, as a new run", &[MISSING, CONFLICT])),
+        )
+        .api_route(
+            "/deliveries/{id}/cancel",
+            post_with(inbox::cancel, call("cancelDelivery", "Gives a delivery up that waits", &[MISSING, CONFLICT])),
+        )
+        .api_route(
+            "/failures",
+            get_with(inbox::failures, call("listFailures", "Failed deliveries by what they have in common, most first", &[])),
+        )
+        .api_route(
+            "/deliveries/replay",
+            post_with(inbox::replay, call("replay", "Tries all deliveries again that a filter names, paced", &[])),
+        )
+        .api_route("/replays", get_with(inbox::replays, call("listReplays", "Lists replays", &[])))
+        .api_route("/replays/{id}", get_with(inbox::show_replay, call("getReplay", "One replay, with its progress", &[MISSING])))
+        .api_route(
+            "/replays/{id}/stop",
+            post_with(inbox::stop_replay, call("stopReplay", "Stops a replay; what it began goes on", &[MISSING])),
+        )
+        .api_route(
+            "/destinations",
+            get_with(destinations::list, call("listDestinations", "Where deliveries go, and whether it works", &[])),
         )
         .api_route("/stats", get_with(stats::show, call("getStats", "Counts of events and deliveries", &[])))
 }

@@ -165,6 +165,7 @@ impl Catalog {
         }
         self.remove(Kind::Connection, id).await?;
         self.connections.write().remove(&id);
+        self.tell_changed();
         Ok(())
     }
 
@@ -265,6 +266,7 @@ impl Catalog {
     pub(super) fn hold(&self, stored: Stored, revision: u64, stuck: Option<String>) {
         let prepared = self.ready_connection(stored, revision, stuck);
         self.connections.write().insert(prepared.connection.id, Arc::new(prepared));
+        self.tell_changed();
     }
 
     /// Makes a stored connection ready. One that cannot be is kept with the reason, and its deliveries tell it. `stuck` says

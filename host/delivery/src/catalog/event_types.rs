@@ -1,7 +1,7 @@
 //! Event types.
 
 use super::Catalog;
-use crate::Error;
+use crate::{Error, own_events};
 use postern_core::{EventType, EventTypeId, HookId, PluginId};
 use postern_events::Violation;
 use postern_events::registry::Registered;
@@ -43,7 +43,7 @@ impl Catalog {
     pub(super) async fn load_event_types(&self) -> Result<(), Error> {
         let definitions: Vec<(EventType, u64)> = self.read(Kind::EventType).await?;
         let mut registry = self.event_types.write();
-        for (definition, _) in definitions {
+        for (definition, _) in definitions.into_iter().chain(own_events::definitions().map(|own| (own, 0))) {
             let id = definition.id.clone();
             match Registered::new(definition) {
                 Ok(registered) => registry.put(registered),
@@ -67,6 +67,7 @@ impl Catalog {
         input: EventTypeInput,
         force: bool,
     ) -> Result<(EventType, bool), Error> {
+        own_events::refuse_foreign(&EventTypeId::new(&plugin, &hook))?;
         let mut violations = Vec::new();
         let name = input.display_name.trim().chars().count();
         if !(1..=100).contains(&name) {
@@ -123,6 +124,7 @@ impl Catalog {
     /// # Errors
     /// There is none of this id.
     pub async fn unregister(&self, id: &EventTypeId) -> Result<(), Error> {
+        own_events::refuse_foreign(id)?;
         let _changing = self.changing.lock().await;
         self.event_type(id)?;
         self.remove(Kind::EventType, id).await?;

@@ -5,8 +5,10 @@ mod connections;
 mod event_types;
 mod forward;
 mod kept;
+mod lanes;
 mod migration;
 mod providers;
+pub(crate) mod quarantine;
 mod routing;
 pub(crate) mod settings;
 mod subscriptions;
@@ -15,13 +17,15 @@ pub(crate) use connections::connection_form;
 pub use connections::{ConnectionInput, PreparedConnection};
 pub use event_types::EventTypeInput;
 pub(crate) use kept::host_fields;
+pub use lanes::ProviderLimits;
 pub use providers::{Added, Provider, ProviderState};
 pub use subscriptions::{Prepared, SubscriptionFilter, SubscriptionInput};
 
 use crate::Error;
+use crate::replay::Replay;
 use arc_swap::ArcSwap;
 use forward::Unsaved;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use postern_core::{Clock, ConnectionId, DeliveryId, ProviderId};
 use postern_egress::Broker;
 use postern_events::Violation;
@@ -33,6 +37,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use subscriptions::Subscriptions;
 use tokio::sync::{Notify, broadcast};
 
@@ -52,7 +57,12 @@ pub struct Parts {
     pub components: PathBuf,
     /// The components that come with the program: the plugin's id and the file.
     pub bundled: Vec<(&'static str, &'static [u8])>,
+    /// How many deliveries may be unfinished before emissions are refused. Default: [`LONGEST_BACKLOG`].
+    pub longest_backlog: usize,
 }
+
+/// The default of [`Parts::longest_backlog`]: 2,000,000, some 100 MiB of memory; what they hold is on the disk.
+pub const LONGEST_BACKLOG: usize = 2_000_000;
 
 /// Everything that administrators and platform developers defined.
 pub struct Catalog {
@@ -74,6 +84,18 @@ pub struct Catalog {
     unsaved: Unsaved,
     /// Tells that settings wait to be brought forward, or to be stored.
     forwarding: Notify,
+    /// Another number after each change, and who waits for one.
+    generation: AtomicU64,
+    pub(crate) changed: Notify,
+    provider_limits: ArcSwap<ProviderLimits>,
+    /// The last trap of each provider, with its backtrace.
+    traps: Mutex<BTreeMap<ProviderId, String>>,
+    pub(crate) replays: Mutex<BTreeMap<String, Replay>>,
+    /// Held while a replay is changed.
+    pub(crate) replaying: tokio::sync::Mutex<()>,
+    pub(crate) replay_ordered: Notify,
+    /// How many deliveries may be unfinished before emissions are refused.
+    pub(crate) longest_backlog: usize,
 }
 
 impl Catalog {
@@ -101,13 +123,34 @@ impl Catalog {
             changing: tokio::sync::Mutex::new(()),
             unsaved: Unsaved::default(),
             forwarding: Notify::new(),
+            generation: AtomicU64::new(1),
+            changed: Notify::new(),
+            provider_limits: ArcSwap::default(),
+            traps: Mutex::default(),
+            replays: Mutex::default(),
+            replaying: tokio::sync::Mutex::new(()),
+            replay_ordered: Notify::new(),
+            longest_backlog: parts.longest_backlog,
         };
         catalog.load_event_types().await?;
         catalog.load_providers(&parts.bundled).await?;
         catalog.load_connections().await?;
         catalog.load_subscriptions().await?;
         catalog.settings_at_start().await?;
+        catalog.load_replays().await?;
         Ok(Arc::new(catalog))
+    }
+
+    /// How many calls each provider may have at once.
+    pub(crate) fn set_provider_limits(&self, limits: ProviderLimits) {
+        self.provider_limits.store(Arc::new(limits));
+        self.tell_changed();
+    }
+
+    /// What the schedule knows of subscriptions may be another from now on.
+    fn tell_changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_one();
     }
 
     /// Every stored object of a kind, with its revision.

@@ -4,6 +4,7 @@ use super::Catalog;
 use super::forward::Staged;
 use super::settings::{self, Opened};
 use crate::Error;
+use crate::own_events::PLUGIN as OWN_PLUGIN;
 use postern_core::grant::Grant;
 use postern_core::host_pattern::HostPattern;
 use postern_core::{Manifest, PluginId, ProviderId};
@@ -15,9 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The plugin whose providers come with the program; nobody else may add to it.
-const OWN_PLUGIN: &str = "postern";
+use std::sync::atomic::AtomicUsize;
 
 /// A provider as it is now. A change makes a new one; calls that have begun keep the one that they began with.
 pub struct Provider {
@@ -43,6 +42,8 @@ pub struct Provider {
     pub(crate) connection_form: Option<Arc<Form>>,
     /// None unless it is loaded.
     pub(crate) component: Option<Component>,
+    /// The most memory that a call of it was seen to need, in bytes.
+    pub(crate) footprint: Arc<AtomicUsize>,
 }
 
 /// Whether a provider delivers.
@@ -55,6 +56,37 @@ pub enum ProviderState {
     AwaitingApproval,
     /// It did not load.
     Failed(String),
+    /// Its calls trapped too often in a row; its deliveries wait.
+    Quarantined(String),
+    /// An operator paused it; its deliveries wait.
+    Disabled,
+}
+
+/// Why a provider that is loaded is paused, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Paused {
+    Quarantined(String),
+    Disabled,
+}
+
+impl ProviderState {
+    fn paused(&self) -> Option<Paused> {
+        match self {
+            Self::Quarantined(reason) => Some(Paused::Quarantined(reason.clone())),
+            Self::Disabled => Some(Paused::Disabled),
+            Self::Active | Self::AwaitingApproval | Self::Failed(_) => None,
+        }
+    }
+}
+
+impl From<Paused> for ProviderState {
+    fn from(paused: Paused) -> Self {
+        match paused {
+            Paused::Quarantined(reason) => Self::Quarantined(reason),
+            Paused::Disabled => Self::Disabled,
+        }
+    }
 }
 
 /// A build that waits for approval.
@@ -91,6 +123,8 @@ struct Stored {
     bundled: bool,
     #[serde(default)]
     pending: Option<Pending>,
+    #[serde(default)]
+    paused: Option<Paused>,
 }
 
 /// A component that was loaded and said what it is.
@@ -111,9 +145,12 @@ impl Catalog {
             let described = self.describe(&plugin, bytes.to_vec()).await?;
             let known =
                 stored.iter().position(|stored| stored.manifest.id == described.manifest.id).map(|at| stored.swap_remove(at));
-            let grant =
-                known.map_or_else(|| Grant { hosts: described.manifest.hosts.clone(), ..Grant::default() }, |known| known.grant);
-            self.install(provider(described, grant, true, true, None));
+            let grant = known.as_ref().map(|known| known.grant.clone());
+            let grant = grant.unwrap_or_else(|| Grant { hosts: described.manifest.hosts.clone(), ..Grant::default() });
+            let provider = provider(described, grant, true, true, None);
+            // A quarantine is of one build.
+            let paused = known.filter(|known| known.digest == provider.digest || known.paused == Some(Paused::Disabled));
+            self.install(provider.paused(paused.and_then(|known| known.paused)));
         }
         for stored in stored.into_iter().filter(|stored| !stored.bundled) {
             let loaded = match tokio::fs::read(self.component_path(&stored.digest)).await {
@@ -124,7 +161,10 @@ impl Catalog {
                 Err(error) => Err(format!("its component cannot be read: {error}")),
             };
             match loaded {
-                Ok(described) => self.install(provider(described, stored.grant, stored.approved, false, stored.pending)),
+                Ok(described) => {
+                    let provider = provider(described, stored.grant, stored.approved, false, stored.pending);
+                    self.install(provider.paused(stored.paused));
+                }
                 Err(reason) => {
                     tracing::error!(provider = %stored.manifest.id, %reason, "the provider did not load");
                     self.install(Provider {
@@ -138,6 +178,7 @@ impl Catalog {
                         form: None,
                         connection_form: None,
                         component: None,
+                        footprint: Arc::default(),
                         manifest: stored.manifest,
                     });
                 }
@@ -196,7 +237,9 @@ impl Catalog {
                 self.install(Provider { pending, ..before.again() });
             }
             _ => {
-                let provider = provider(described, grant, approved, false, None);
+                // Another build ends a quarantine, but not what an operator decided.
+                let paused = before.and_then(|before| before.state.paused()).filter(|paused| *paused == Paused::Disabled);
+                let provider = provider(described, grant, approved, false, None).paused(paused);
                 self.save_provider("add", &provider, None).await?;
                 self.install(provider);
                 self.settings_again(&id, staged).await?;
@@ -233,7 +276,10 @@ impl Catalog {
             (None, None) => {
                 let hosts = union(&before.grant.hosts, &before.manifest.hosts);
                 let provider = Provider {
-                    state: if before.component.is_some() { ProviderState::Active } else { before.state.clone() },
+                    state: match &before.state {
+                        ProviderState::AwaitingApproval => ProviderState::Active,
+                        other => other.clone(),
+                    },
                     grant: Arc::new(Grant { hosts, ..(*before.grant).clone() }),
                     ..before.again()
                 };
@@ -259,7 +305,7 @@ impl Catalog {
     pub async fn set_grant(&self, id: &ProviderId, grant: Grant) -> Result<Arc<Provider>, Error> {
         let _changing = self.changing.lock().await;
         let before = self.provider(id)?;
-        let changed = Provider { grant: Arc::new(grant), ..before.again() };
+        let changed = Provider { grant: Arc::new(grant), pending: before.pending.clone(), ..before.again() };
         self.save_provider("grant", &changed, before.pending.clone()).await?;
         self.install(changed);
         self.provider(id)
@@ -285,6 +331,7 @@ impl Catalog {
             providers.remove(id);
             providers
         });
+        self.tell_changed();
         // Connections may be left; they then say that their provider is gone.
         self.hold_connections_again(id).await
     }
@@ -315,16 +362,17 @@ impl Catalog {
         Ok(Described { component, manifest, form, connection_form })
     }
 
-    fn install(&self, provider: Provider) {
+    pub(super) fn install(&self, provider: Provider) {
         let provider = Arc::new(provider);
         self.providers.rcu(|providers| {
             let mut providers = (**providers).clone();
             providers.insert(provider.manifest.id.clone(), provider.clone());
             providers
         });
+        self.tell_changed();
     }
 
-    async fn save_provider(&self, verb: &str, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
+    pub(super) async fn save_provider(&self, verb: &str, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
         let stored = Stored {
             digest: provider.digest.clone(),
             size: provider.size,
@@ -333,6 +381,7 @@ impl Catalog {
             approved: provider.state != ProviderState::AwaitingApproval,
             bundled: provider.bundled,
             pending,
+            paused: provider.state.paused(),
         };
         self.put_as(Some(verb), Kind::Provider, &provider.manifest.id, &stored).await?;
         Ok(())
@@ -364,7 +413,7 @@ impl Catalog {
 
 impl Provider {
     /// The same provider once more, to change some of it.
-    fn again(&self) -> Self {
+    pub(super) fn again(&self) -> Self {
         Self {
             manifest: self.manifest.clone(),
             state: self.state.clone(),
@@ -377,6 +426,15 @@ impl Provider {
             form: self.form.clone(),
             connection_form: self.connection_form.clone(),
             component: self.component.clone(),
+            footprint: self.footprint.clone(),
+        }
+    }
+
+    /// The same, paused if it would deliver.
+    fn paused(self, paused: Option<Paused>) -> Self {
+        match (paused, &self.state) {
+            (Some(paused), ProviderState::Active) => Self { state: paused.into(), ..self },
+            _ => self,
         }
     }
 
@@ -405,6 +463,7 @@ fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, p
         form: Some(form),
         connection_form,
         component: Some(component),
+        footprint: Arc::default(),
         manifest,
     }
 }

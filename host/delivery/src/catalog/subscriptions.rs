@@ -6,10 +6,11 @@ use super::routing::Rules;
 use super::settings::{self, Opened};
 use super::{Catalog, Provider, host_fields};
 use crate::Error;
+use crate::schedule::Quota;
 use postern_core::host_pattern::Section;
 use postern_core::rate_limit::RateLimit;
 use postern_core::retry::Schedule;
-use postern_core::subscription::EventPattern;
+use postern_core::subscription::{EntityOrder, EventPattern};
 use postern_core::{ConnectionId, EventTypeId, ProviderId, Subscription, SubscriptionId, TenantId, Timestamp};
 use postern_events::Violation;
 use postern_events::matching::Index;
@@ -61,6 +62,9 @@ pub struct SubscriptionInput {
     /// How many deliveries it gets in so much time. None: no limit of its own.
     #[serde(default)]
     pub rate_limit: Option<RateLimit>,
+    /// What becomes of the events about an entity when one of them finally failed. Default: `skip`.
+    #[serde(default)]
+    pub entity_order: EntityOrder,
     /// Default: yes.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -140,9 +144,9 @@ pub(super) struct Subscriptions {
 }
 
 impl Prepared {
-    /// How many deliveries it gets in so much time; none means no limit of its own.
-    pub fn rate_limit(&self) -> Option<RateLimit> {
-        self.subscription.rate_limit
+    /// How fast it may deliver; none means no limit of its own.
+    pub(crate) fn quota(&self) -> Option<Quota> {
+        self.subscription.rate_limit.map(|limit| Quota { deliveries: limit.deliveries(), per: limit.per() })
     }
 }
 
@@ -220,6 +224,7 @@ impl Catalog {
             entity_key: subscription.entity_key.clone(),
             retry: subscription.retry.clone(),
             rate_limit: subscription.rate_limit,
+            entity_order: subscription.entity_order,
             enabled: subscription.enabled,
             tenant: Some(subscription.tenant.clone()),
         };
@@ -244,10 +249,38 @@ impl Catalog {
         let _changing = self.changing.lock().await;
         super::check_revision("subscription", self.subscription(id)?.revision, expected)?;
         self.remove(Kind::Subscription, id).await?;
-        let mut subscriptions = self.subscriptions.write();
-        subscriptions.by_id.remove(&id);
-        subscriptions.index.remove(id);
+        {
+            let mut subscriptions = self.subscriptions.write();
+            subscriptions.by_id.remove(&id);
+            subscriptions.index.remove(id);
+        }
+        self.tell_changed();
+        // What waits behind a failure is withdrawn like the rest.
+        self.store.release_holds(id).await?;
         Ok(())
+    }
+
+    /// Disables a subscription that nothing changed since `unchanged_since`, and says why. Whether it did.
+    pub(crate) async fn disable_subscription(
+        &self,
+        id: SubscriptionId,
+        reason: String,
+        unchanged_since: Timestamp,
+    ) -> Result<bool, Error> {
+        let _changing = self.changing.lock().await;
+        let Ok(current) = self.subscription(id) else { return Ok(false) };
+        if !current.subscription.enabled || current.subscription.updated_at > unchanged_since {
+            return Ok(false);
+        }
+        let Some(document) = self.store.document(Kind::Subscription, &id.to_string()).await? else { return Ok(false) };
+        let mut stored: Stored = super::parse(&document)?;
+        stored.subscription.enabled = false;
+        stored.subscription.disabled_reason = Some(reason);
+        stored.subscription.updated_at = self.clock.now();
+        let revision = self.put_as(Some("disable"), Kind::Subscription, id, &stored).await?;
+        self.hold_subscription(stored, revision, None);
+        self.store.release_holds(id).await?;
+        Ok(true)
     }
 
     /// One subscription.
@@ -344,7 +377,9 @@ impl Catalog {
             entity_key: input.entity_key,
             retry: input.retry,
             rate_limit: input.rate_limit,
+            entity_order: input.entity_order,
             enabled: input.enabled,
+            disabled_reason: None,
             created_at: created_at.unwrap_or(now),
             updated_at: now,
         };
@@ -361,7 +396,11 @@ impl Catalog {
         } else {
             self.hold_subscription(stored, revision, stuck);
         }
-        self.subscription(id)
+        let prepared = self.subscription(id)?;
+        if before.is_some() && (!prepared.subscription.enabled || prepared.subscription.entity_order == EntityOrder::Skip) {
+            self.store.release_holds(id).await?;
+        }
+        Ok(prepared)
     }
 
     /// A provider that has connections needs one, of the same tenant.
@@ -416,6 +455,7 @@ impl Catalog {
     pub(super) fn hold_subscription(&self, stored: Stored, revision: u64, stuck: Option<String>) {
         let prepared = self.prepare(stored, revision, stuck);
         self.subscriptions.write().put(prepared);
+        self.tell_changed();
     }
 
     /// Makes a stored subscription ready. One that cannot be is kept with the reason, and its deliveries tell it. `stuck` says

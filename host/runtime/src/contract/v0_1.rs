@@ -237,7 +237,7 @@ impl<T> Report<T> {
     /// Judges the answer; what breaks the contract becomes an error.
     fn map<U>(self, judge: impl FnOnce(T) -> Result<U, String>) -> Report<U> {
         let result = self.result.and_then(|answer| judge(answer).map_err(CallError::Contract));
-        Report { result, exchanges: self.exchanges, log: self.log, duration: self.duration }
+        Report { result, exchanges: self.exchanges, log: self.log, duration: self.duration, memory: self.memory }
     }
 }
 

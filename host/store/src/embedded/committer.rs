@@ -5,11 +5,13 @@
 use super::batch::Batch;
 use super::shared::Shared;
 use crate::audit::NewEntry;
+use crate::due::Lot;
+use crate::entity::{EntityHash, ShortHash};
+use crate::kv::Op;
 use crate::record::Record;
-use crate::{Change, ClaimId, Error, Ingested, NewEvent, disk};
-use postern_core::DeliveryId;
-use postern_core::Timestamp;
-use postern_core::delivery::State;
+use crate::{Cancelled, Change, ClaimId, Error, Ingested, NewEvent, disk};
+use postern_core::delivery::{Route, State};
+use postern_core::{DeliveryId, EventTypeId, SubscriptionId, TenantId, Timestamp};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -27,27 +29,106 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(crate) struct NewStep {
     pub(crate) claim: ClaimId,
     pub(crate) id: DeliveryId,
+    /// What it is about, for whom.
+    pub(crate) entity: Option<(SubscriptionId, EntityHash)>,
     pub(crate) state: State,
-    pub(crate) attempts: u32,
     pub(crate) at: Timestamp,
     pub(crate) record: Record,
+    /// The row of the index, if the step is a final failure.
+    pub(crate) failure: Option<Op>,
+    pub(crate) hold: bool,
 }
+
+/// A delivery that somebody wants to begin again or to give up, with what never changes about it.
+pub(crate) struct Subject {
+    pub(crate) id: DeliveryId,
+    pub(crate) route: Route,
+    pub(crate) event_type: EventTypeId,
+    pub(crate) tenant: TenantId,
+    /// How many deliveries its event has.
+    pub(crate) deliveries: u32,
+}
+
+impl Subject {
+    pub(crate) fn lot(&self) -> Lot {
+        lot(self.id, self.route.subscription, EntityHash::of_route(&self.route))
+    }
+}
+
+/// A delivery's place in the queue.
+pub(crate) fn lot(id: DeliveryId, subscription: SubscriptionId, entity: Option<EntityHash>) -> Lot {
+    Lot { id, subscription, entity: entity.map(EntityHash::short) }
+}
+
+/// An entity that a delivery holds.
+pub(crate) type Hold = (SubscriptionId, ShortHash, DeliveryId);
 
 /// A write, with the parts that need no decision already encoded.
 pub(crate) enum Request {
-    Ingest { new: NewEvent, record: Record, reply: Reply<Ingested> },
-    Finish { steps: Vec<NewStep>, reply: Reply<()> },
-    Apply { changes: Vec<Change>, entries: Vec<NewEntry>, reply: Reply<Vec<u64>> },
-    Purge { keys: Vec<Vec<u8>>, reply: Reply<()> },
+    /// With the entity of each route; none at all if no route has one.
+    Ingest {
+        new: NewEvent,
+        entities: Vec<Option<ShortHash>>,
+        record: Record,
+        reply: Reply<Ingested>,
+    },
+    Finish {
+        steps: Vec<NewStep>,
+        reply: Reply<()>,
+    },
+    Apply {
+        changes: Vec<Change>,
+        entries: Vec<NewEntry>,
+        reply: Reply<Vec<u64>>,
+    },
+    /// With the holds that end because their deliveries go.
+    Purge {
+        keys: Vec<Vec<u8>>,
+        holds: Vec<Hold>,
+        reply: Reply<()>,
+    },
+    /// Removes those of these external ids that were not used since.
+    Forget {
+        keys: Vec<Vec<u8>>,
+        before: Timestamp,
+        reply: Reply<()>,
+    },
+    Reopen {
+        subjects: Vec<Subject>,
+        at: Timestamp,
+        unless_since: Option<Timestamp>,
+        reply: Reply<Vec<DeliveryId>>,
+    },
+    Cancel {
+        subject: Subject,
+        at: Timestamp,
+        error: String,
+        reply: Reply<Cancelled>,
+    },
+    /// Up to so many.
+    ReleaseHolds {
+        subscription: SubscriptionId,
+        limit: usize,
+        reply: Reply<usize>,
+    },
 }
 
 impl Request {
+    /// Whether it is decided on what is stored alone. Such a request gets a commit of its own: in one with others it
+    /// would not see what they change. All of them are rare.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Forget { .. } | Self::Reopen { .. } | Self::Cancel { .. } | Self::ReleaseHolds { .. })
+    }
+
     pub(crate) fn refuse(self, error: Error) {
         // Whoever asked may have gone; then nobody wants the answer.
         match self {
             Self::Ingest { reply, .. } => drop(reply.send(Err(error))),
-            Self::Finish { reply, .. } | Self::Purge { reply, .. } => drop(reply.send(Err(error))),
+            Self::Finish { reply, .. } | Self::Purge { reply, .. } | Self::Forget { reply, .. } => drop(reply.send(Err(error))),
             Self::Apply { reply, .. } => drop(reply.send(Err(error))),
+            Self::Reopen { reply, .. } => drop(reply.send(Err(error))),
+            Self::Cancel { reply, .. } => drop(reply.send(Err(error))),
+            Self::ReleaseHolds { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
@@ -69,13 +150,24 @@ pub(crate) fn run(shared: &Arc<Shared>, mut requests: mpsc::Receiver<Request>) {
 }
 
 fn commit_waiting(shared: &Shared, first: Request, requests: &mut mpsc::Receiver<Request>) {
-    let mut batch = Batch::new(shared);
-    batch.add(first);
-    while batch.keys() < KEYS_PER_COMMIT {
-        match requests.try_recv() {
-            Ok(request) => batch.add(request),
-            Err(_) => break,
+    let mut next = Some(first);
+    while let Some(request) = next.take() {
+        let mut batch = Batch::new(shared);
+        let alone = request.is_alone();
+        batch.add(request);
+        while !alone && batch.keys() < KEYS_PER_COMMIT {
+            match requests.try_recv() {
+                Ok(request) if request.is_alone() => {
+                    next = Some(request);
+                    break;
+                }
+                Ok(request) => batch.add(request),
+                Err(_) => break,
+            }
+        }
+        batch.commit();
+        if let Some(error) = shared.failure() {
+            next.take().into_iter().for_each(|request| request.refuse(error.clone()));
         }
     }
-    batch.commit();
 }

@@ -1,24 +1,26 @@
 //! The operations of the store. Those that write encode on the caller's side and leave the rest to the committer; those
 //! that read run on threads that may block.
 
-use super::Embedded;
-use super::committer::{KEYS_PER_COMMIT, NewStep, Reply, Request};
-use super::shared::Shared;
-use crate::cache::Routed;
-use crate::due::Held;
+use super::committer::{self, KEYS_PER_COMMIT, NewStep, Reply, Request, Subject};
+use super::{Embedded, claim};
+use crate::codec::EventHeader;
+use crate::entity::EntityHash;
+use crate::failure::Failure;
 use crate::key::{self, ends};
-use crate::kv::{Direction, Kv};
+use crate::kv::{Direction, Kv, Op};
 use crate::list::{self, Scan};
 use crate::record::{self, Head};
 use crate::stats::{self, Stats, Tally};
 use crate::{
-    AuditEntry, AuditFilter, Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Expiry, Finish, Ingested,
-    Kind, NewEvent, Page, PageRequest, Purged, PurgedExpired, Retention, StatsFilter, Store, audit, codec, idempotency, purge,
-    read,
+    AuditEntry, AuditFilter, Backlog, Cancelled, Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Expiry,
+    FailureFilter, Failures, FinalDeliveries, Finish, Ingested, Kind, MOST_REOPENED, NewEvent, Page, PageRequest, Purged,
+    PurgedExpired, Retention, StatsFilter, Store, audit, codec, external, failure, idempotency, outcome, purge, read,
 };
 use async_trait::async_trait;
-use postern_core::delivery::{State, Step};
-use postern_core::{Delivery, DeliveryId, Event, EventId, Timestamp};
+use postern_core::delivery::{Reason, State, Status, Step};
+use postern_core::{Delivery, DeliveryId, Event, EventId, SubscriptionId, Timestamp};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +74,7 @@ impl Embedded {
             let ended = keys.len() < limit;
             removed += keys.len();
             if !keys.is_empty() {
-                self.submit(|reply| Request::Purge { keys, reply }).await?;
+                self.submit(|reply| Request::Purge { keys, holds: Vec::new(), reply }).await?;
                 objects += found;
             }
             if ended {
@@ -80,6 +82,22 @@ impl Embedded {
             }
         }
         Ok((objects, true))
+    }
+
+    /// Removes the external ids of entities that were not used since, a commit's worth at a time.
+    async fn forget_entities(&self, before: Timestamp) -> Result<(), Error> {
+        loop {
+            let sweep = self.sweep.lock().clone();
+            let swept = self.read(move |kv| Ok(external::sweep(kv, sweep, before, KEYS_PER_COMMIT)?)).await?;
+            let keys = swept.keys;
+            if !keys.is_empty() {
+                self.submit(|reply| Request::Forget { keys, before, reply }).await?;
+            }
+            *self.sweep.lock() = swept.sweep;
+            if swept.done {
+                return Ok(());
+            }
+        }
     }
 
     /// Reads a listing group by group until its page is done or nobody waits for it any more.
@@ -101,7 +119,8 @@ impl Embedded {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+/// Works on a thread that may block.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Failed(format!("a read ended early: {error}"))))
 }
 
@@ -115,35 +134,39 @@ impl Drop for Interest {
     }
 }
 
-/// Claims that nobody has got yet: they go back if whoever asked for them goes away.
-struct Undelivered<'a> {
-    shared: &'a Shared,
-    claims: Vec<(ClaimId, Held)>,
+/// The deliveries of these ids, with what never changes about them; those that do not exist are left out.
+fn subjects(kv: &dyn Kv, ids: &[DeliveryId]) -> Result<Vec<Subject>, Error> {
+    let mut headers: HashMap<EventId, Option<EventHeader>> = HashMap::new();
+    let mut subjects = Vec::with_capacity(ids.len());
+    for id in ids {
+        let header = match headers.entry(id.event) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(read::event_header(kv, id.event)?),
+        };
+        let Some(EventHeader { event_type, tenant, routes, .. }) = header else { continue };
+        let Some(route) = routes.get(usize::from(id.index)) else { continue };
+        let (route, event_type, tenant) = (route.clone(), event_type.clone(), tenant.clone());
+        let deliveries = u32::try_from(routes.len()).unwrap_or(u32::MAX);
+        subjects.push(Subject { id: *id, route, event_type, tenant, deliveries });
+    }
+    Ok(subjects)
 }
 
-impl Drop for Undelivered<'_> {
-    fn drop(&mut self) {
-        if !self.claims.is_empty() {
-            release(self.shared, self.claims.iter().map(|(claim, _)| *claim));
+/// The rows of the index of failures for these deliveries.
+fn failure_rows(kv: &dyn Kv, failed: Vec<(DeliveryId, Option<Reason>, Timestamp)>) -> Result<HashMap<DeliveryId, Op>, Error> {
+    let mut rows = HashMap::with_capacity(failed.len());
+    for (id, reason, at) in failed {
+        match subjects(kv, &[id]) {
+            Ok(found) => {
+                for Subject { route, event_type, tenant, .. } in found {
+                    rows.insert(id, Failure::new(tenant, event_type, &route, reason, at).op(id)?);
+                }
+            }
+            Err(Error::Damaged(reason)) => tracing::error!(delivery = %id, %reason, "a failure cannot be indexed"),
+            Err(error) => return Err(error),
         }
     }
-}
-
-fn release(shared: &Shared, claims: impl Iterator<Item = ClaimId>) {
-    let mut released = false;
-    let mut queue = shared.queue.lock();
-    for claim in claims {
-        released |= queue.release(claim);
-    }
-    drop(queue);
-    if released {
-        shared.changed.notify_one();
-    }
-}
-
-fn claim_of(claim: ClaimId, held: Held, routed: &Routed, state: State) -> Option<Claim> {
-    let route = routed.routes.get(usize::from(held.id.index))?.clone();
-    Some(Claim { claim, id: held.id, event: routed.event.clone(), route, attempts: held.attempts, state })
+    Ok(rows)
 }
 
 #[async_trait]
@@ -154,68 +177,48 @@ impl Store for Embedded {
         }
         event.idempotency.as_ref().map_or(Ok(()), idempotency::check)?;
         let record = codec::event_record(&event)?;
-        self.submit(|reply| Request::Ingest { new: event, record, reply }).await
+        let entity = |route| EntityHash::of_route(route).map(EntityHash::short);
+        let entities = match event.routes.iter().any(|route| route.entity.is_some()) {
+            true => event.routes.iter().map(entity).collect(),
+            false => Vec::new(),
+        };
+        self.submit(|reply| Request::Ingest { new: event, entities, record, reply }).await
     }
 
-    async fn claim(&self, now: Timestamp, max: usize) -> Result<Vec<Claim>, Error> {
+    fn ready(&self, now: Timestamp) -> Vec<SubscriptionId> {
+        self.shared.queue.lock().ready(now)
+    }
+
+    async fn claim(&self, now: Timestamp, wanted: Vec<(SubscriptionId, usize)>) -> Result<Vec<Claim>, Error> {
         self.check_usable()?;
-        let claims = self.shared.queue.lock().claim(now, max);
-        if claims.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut undelivered = Undelivered { shared: &self.shared, claims };
-        let cached: Vec<_> = {
-            let mut cache = self.shared.cache.lock();
-            let take = |held: &Held| if held.due.is_none() { cache.take(held.id.event) } else { None };
-            let mut take = take;
-            undelivered.claims.iter().map(|(_, held)| take(held)).collect()
-        };
-        let absent: Vec<_> = undelivered
-            .claims
-            .iter()
-            .zip(&cached)
-            .filter(|((_, held), cached)| cached.is_none() || held.steps > 0)
-            .map(|((_, held), cached)| (*held, cached.clone()))
-            .collect();
-        let mut loaded = match absent.is_empty() {
-            true => Vec::new(),
-            false => {
-                let shared = self.shared.clone();
-                blocking(move || shared.load(&absent)).await?
-            }
-        }
-        .into_iter();
-        let mut answer = Vec::with_capacity(cached.len());
-        for ((claim, held), cached) in std::mem::take(&mut undelivered.claims).into_iter().zip(cached) {
-            let whole = match cached {
-                Some(routed) if held.steps == 0 => Ok((routed, State::Pending)),
-                _ => loaded.next().unwrap_or_else(|| Err(Error::Damaged("it was not read".into()))),
-            };
-            let no_route = || Error::Damaged("the event has no route for it".into());
-            match whole.and_then(|(routed, state)| claim_of(claim, held, &routed, state).ok_or_else(no_route)) {
-                Ok(claim) => answer.push(claim),
-                // It stays claimed, and so out of the way of the others, until the next opening.
-                Err(error) => {
-                    self.shared.counters.damaged.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(delivery = %held.id, %error, "a delivery cannot be attempted");
-                }
-            }
-        }
-        Ok(answer)
+        self.claim_due(now, wanted).await
     }
 
     async fn finish(&self, steps: Vec<Finish>) -> Result<(), Error> {
+        let failed: Vec<_> = steps
+            .iter()
+            .filter_map(|Finish { id, step, .. }| match step.state {
+                State::Failed { reason, .. } => Some((*id, reason, step.at)),
+                _ => None,
+            })
+            .collect();
+        let mut rows = match failed.is_empty() {
+            true => HashMap::new(),
+            false => self.read(move |kv| failure_rows(kv, failed)).await?,
+        };
         let mut encoded = Vec::with_capacity(steps.len());
-        for Finish { claim, id, step } in steps {
+        for Finish { claim, id, route, step, hold } in steps {
             let record = codec::step_record(&step)?;
-            encoded.push(NewStep { claim, id, state: step.state, attempts: step.attempts, at: step.at, record });
+            let entity = EntityHash::of_route(&route).map(|entity| (route.subscription, entity));
+            let failure = rows.remove(&id);
+            encoded.push(NewStep { claim, id, entity, state: step.state, at: step.at, record, failure, hold });
         }
         self.submit(|reply| Request::Finish { steps: encoded, reply }).await
     }
 
     async fn release(&self, claims: Vec<ClaimId>) -> Result<(), Error> {
         self.check_usable()?;
-        release(&self.shared, claims.into_iter());
+        claim::release(&self.shared, claims.into_iter());
         Ok(())
     }
 
@@ -227,8 +230,82 @@ impl Store for Embedded {
         self.shared.changed.notified().await;
     }
 
-    fn unfinished(&self) -> usize {
-        self.shared.queue.lock().unfinished()
+    fn backlog(&self) -> Backlog {
+        self.shared.queue.lock().backlog()
+    }
+
+    fn waits_for(&self, subscription: SubscriptionId, entity: &str, delivery: DeliveryId) -> Option<DeliveryId> {
+        let lot = committer::lot(delivery, subscription, Some(EntityHash::of(entity)));
+        self.shared.queue.lock().waits_for(lot)
+    }
+
+    async fn reopen(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        at: Timestamp,
+        unless_since: Option<Timestamp>,
+    ) -> Result<Vec<DeliveryId>, Error> {
+        if deliveries.len() > MOST_REOPENED {
+            return Err(Error::TooLarge(format!("{} deliveries at once; {MOST_REOPENED} are possible", deliveries.len())));
+        }
+        let ids: Vec<_> = deliveries.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let _no_purge = self.history.lock().await;
+        let subjects = self.read(move |kv| subjects(kv, &ids)).await?;
+        self.submit(|reply| Request::Reopen { subjects, at, unless_since, reply }).await
+    }
+
+    async fn cancel(&self, delivery: DeliveryId, at: Timestamp, error: String) -> Result<Cancelled, Error> {
+        let _no_purge = self.history.lock().await;
+        match self.read(move |kv| subjects(kv, &[delivery])).await?.pop() {
+            Some(subject) => self.submit(|reply| Request::Cancel { subject, at, error, reply }).await,
+            None => Ok(Cancelled::Unknown),
+        }
+    }
+
+    async fn release_holds(&self, subscription: SubscriptionId) -> Result<usize, Error> {
+        let (mut released, limit) = (0, KEYS_PER_COMMIT);
+        loop {
+            let some = self.submit(|reply| Request::ReleaseHolds { subscription, limit, reply }).await?;
+            released += some;
+            if some < limit {
+                return Ok(released);
+            }
+        }
+    }
+
+    async fn failures(&self, filter: FailureFilter) -> Result<Failures, Error> {
+        let _turn = self.listings.acquire().await.map_err(|_| Error::Closed)?;
+        let (shared, interest) = (self.shared.clone(), Interest::default());
+        let wanted = interest.0.clone();
+        blocking(move || {
+            let mut count = failure::Count::new(filter, failure::BOUND, failure::GROUPS);
+            while !count.is_done() && !wanted.load(Ordering::Relaxed) {
+                shared.read(|kv| count.read(kv))?;
+            }
+            Ok(count.into_failures())
+        })
+        .await
+    }
+
+    async fn final_deliveries(
+        &self,
+        filter: FailureFilter,
+        status: Status,
+        changed_before: Timestamp,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<FinalDeliveries, Error> {
+        let _turn = self.listings.acquire().await.map_err(|_| Error::Closed)?;
+        let (shared, interest) = (self.shared.clone(), Interest::default());
+        let wanted = interest.0.clone();
+        blocking(move || {
+            let mut search = outcome::Search::new(filter, status, changed_before, after, limit);
+            while !search.is_done() && !wanted.load(Ordering::Relaxed) {
+                shared.read(|kv| search.read(kv))?;
+            }
+            Ok(search.into_found())
+        })
+        .await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<(Arc<Event>, Vec<Delivery>)>, Error> {
@@ -267,6 +344,7 @@ impl Store for Embedded {
         let mut purged = Purged::default();
         let mut removed = 0;
         while removed < budget {
+            let history = self.history.lock().await;
             if let Some(least) = self.shared.least_ingested.lock().take() {
                 marks.note_ingested(least);
             }
@@ -274,13 +352,15 @@ impl Store for Embedded {
             let plan = self.read(move |kv| Ok(purge::plan(kv, from, retention, limit)?)).await?;
             if !plan.keys.is_empty() {
                 removed += plan.keys.len();
-                let keys = plan.keys;
-                self.submit(|reply| Request::Purge { keys, reply }).await?;
+                let (keys, holds) = (plan.keys, plan.holds);
+                self.submit(|reply| Request::Purge { keys, holds, reply }).await?;
             }
             purged.events += plan.events;
             purged.deliveries += plan.deliveries;
             *marks = plan.marks;
             if plan.done {
+                drop(history);
+                self.forget_entities(retention.failed_before).await?;
                 // Their events are gone, or keep no key: only those that no `purge_expired` removed in time are left.
                 let expired = retention.before.max(retention.failed_before);
                 let keys = self.remove(budget.saturating_sub(removed), move |kv, limit| {

@@ -1,18 +1,15 @@
 //! What the callers' side and the committer have in common.
 
 use super::{Engine, Options};
-use crate::cache::{Cache, Routed};
+use crate::cache::Cache;
 use crate::directory::Directory;
-use crate::due::{Held, Queue};
+use crate::due::Queue;
 use crate::kv::Kv;
-use crate::{Error, codec, disk, read};
+use crate::{Error, disk};
 use parking_lot::{Mutex, RwLock};
 use postern_core::EventId;
-use postern_core::delivery::State;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::{Notify, watch};
 
@@ -47,9 +44,6 @@ impl Counters {
         }
     }
 }
-
-/// The event, the routes and the state of a claimed delivery, or why that one cannot be attempted.
-pub(crate) type Loaded = Result<(Routed, State), Error>;
 
 pub(crate) struct Shared {
     /// Readers and ordinary commits share it; a purge's commit and the closing have it alone.
@@ -151,44 +145,4 @@ impl Shared {
         drop(kv);
         drop(self.directory.lock().take());
     }
-
-    /// The events and states of claimed deliveries that are not in memory, in the same order. Blocks.
-    pub(crate) fn load(&self, wanted: &[(Held, Option<Routed>)]) -> Result<Vec<Loaded>, Error> {
-        self.read(|kv| {
-            let mut read_now: HashMap<EventId, Routed> = HashMap::new();
-            let mut one = |held: &Held, cached: Option<&Routed>| -> Loaded {
-                let id = held.id.event;
-                let known = cached.or_else(|| read_now.get(&id)).cloned();
-                let routed = match known {
-                    Some(routed) => routed,
-                    None => {
-                        let (event, routes) = read::event(kv, id)?.ok_or_else(|| missing(id))?;
-                        let routed = Routed { event: Arc::new(event), routes: routes.into() };
-                        read_now.insert(id, routed.clone());
-                        routed
-                    }
-                };
-                let state = match held.steps.checked_sub(1) {
-                    None => State::Pending,
-                    Some(last) => {
-                        let codec::StepHeader { state, .. } = read::step_header(kv, held.id, last)?.ok_or_else(|| missing(id))?;
-                        state
-                    }
-                };
-                Ok((routed, state))
-            };
-            let mut found = Vec::with_capacity(wanted.len());
-            for (held, cached) in wanted {
-                match one(held, cached.as_ref()) {
-                    Err(Error::Failed(reason)) => return Err(Error::Failed(reason)),
-                    other => found.push(other),
-                }
-            }
-            Ok(found)
-        })
-    }
-}
-
-fn missing(id: EventId) -> Error {
-    Error::Damaged(format!("event {id} has an unfinished delivery, but its record is gone"))
 }

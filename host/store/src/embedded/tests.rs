@@ -52,6 +52,10 @@ fn new_event(payload: &str) -> NewEvent {
     NewEvent { event: Arc::new(event), routes: vec![route], idempotency: None }
 }
 
+fn every(store: &Embedded) -> Vec<(SubscriptionId, usize)> {
+    store.ready(Timestamp::now()).into_iter().map(|subscription| (subscription, 10)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failed_write_nothing_is_written_any_more() {
     for (how, expected) in [(1, "input/output error"), (2, "confused")] {
@@ -67,7 +71,7 @@ async fn after_a_failed_write_nothing_is_written_any_more() {
         assert!(matches!(store.ingest(new_event("y")).await, Err(Error::Failed(_))));
         assert!(matches!(store.finish(Vec::new()).await, Err(Error::Failed(_))));
         assert!(matches!(store.release(vec![ClaimId(1)]).await, Err(Error::Failed(_))));
-        assert_eq!(store.unfinished(), 1, "what failed is not due");
+        assert_eq!(store.backlog().unfinished, 1, "what failed is not due");
         assert_eq!(store.event(good.event.id).await.unwrap().unwrap().0, good.event, "reading goes on");
         store.close().await;
     }
@@ -91,12 +95,38 @@ async fn a_damaged_value_is_noticed_and_stops_nobody_else() {
     }
     let (store, _) = failing(directory.path());
     assert!(matches!(store.event(bad.event.id).await, Err(Error::Damaged(_))));
-    let claims = store.claim(Timestamp::now(), 10).await.unwrap();
+    let claims = store.claim(Timestamp::now(), every(&store)).await.unwrap();
     assert_eq!(claims.iter().map(|claim| claim.id.event).collect::<Vec<_>>(), [good.event.id]);
-    assert_eq!((store.figures().damaged, store.unfinished()), (1, 2));
+    assert_eq!((store.figures().damaged, store.backlog().unfinished), (1, 2));
     let page = || PageRequest { limit: 10, after: None };
     assert_eq!(store.list_events(Default::default(), page()).await.unwrap().items.len(), 1);
     assert_eq!(store.list_deliveries(DeliveryFilter::default(), page()).await.unwrap().items.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_with_a_damaged_delivery_is_not_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let subscription = SubscriptionId::generate();
+    let mut news = [new_event(&"x".repeat(20_000)), new_event("good")];
+    {
+        let (store, _) = failing(directory.path());
+        for new in &mut news {
+            new.routes[0].subscription = subscription;
+            new.routes[0].entity = Some("thing".into());
+            store.ingest(new.clone()).await.unwrap();
+        }
+    }
+    raw(directory.path()).commit(vec![Op::Delete(key::chunk(&key::event(news[0].event.id), 2))]).unwrap();
+    let (store, _) = failing(directory.path());
+    let now = Timestamp::now();
+    assert_eq!(store.ready(now), [subscription]);
+    assert!(store.claim(now, vec![(subscription, 1)]).await.unwrap().is_empty(), "fewer than were asked for");
+    // What is behind it about the same thing goes on once somebody gives it up.
+    let [bad, good] = [0, 1].map(|n| DeliveryId { event: news[n].event.id, index: 0 });
+    assert_eq!((store.ready(now), store.waits_for(subscription, "thing", good)), (vec![], Some(bad)));
+    assert_eq!(store.cancel(bad, now, "it cannot be read".into()).await.unwrap(), crate::Cancelled::Done);
+    assert_eq!((store.ready(now), store.backlog().unfinished), (vec![subscription], 1));
+    assert_eq!(store.claim(now, vec![(subscription, 1)]).await.unwrap()[0].id.event, news[1].event.id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +141,7 @@ async fn a_damaged_mark_does_not_stop_the_opening() {
         kv.as_deref().unwrap().commit(vec![Op::Put(key::unfinished(bad.event.id), vec![1, 2, 3])]).unwrap();
     }
     let (store, _) = failing(directory.path());
-    assert_eq!((store.unfinished(), store.figures().damaged), (1, 1));
+    assert_eq!((store.backlog().unfinished, store.figures().damaged), (1, 1));
 }
 
 #[test]
@@ -136,12 +166,13 @@ async fn claims_of_a_caller_that_went_away_are_due_again() {
     }
     let (store, _) = failing(directory.path());
     {
-        // Nothing is cached after an opening, so the claim reads, and is dropped meanwhile.
-        let mut claim = store.claim(Timestamp::now(), 1);
+        // Nothing is cached after an opening, so the claim reads, which it cannot yet, and is dropped meanwhile.
+        let _busy = store.shared.kv.write();
+        let mut claim = store.claim(Timestamp::now(), every(&store));
         let waker = std::task::Waker::noop();
         assert!(claim.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
     }
-    let claims = store.claim(Timestamp::now(), 1).await.unwrap();
+    let claims = store.claim(Timestamp::now(), every(&store)).await.unwrap();
     assert_eq!(claims[0].id, DeliveryId { event: new.event.id, index: 0 });
 }
 
@@ -169,7 +200,7 @@ async fn a_check_names_what_is_damaged_and_what_does_not_fit() {
             value[20] ^= 4;
             Op::Put(key.to_vec(), value)
         };
-        let step = Step { state: State::Pending, attempts: 0, at: Timestamp::now(), attempt: None };
+        let step = Step { state: State::Pending, attempts: 0, at: Timestamp::now(), attempt: None, run: Default::default() };
         let mut ops = vec![
             flipped(&key::chunk(&first(3), 2)),
             Op::Delete(key::unfinished(events[0].event.id)),
@@ -219,7 +250,7 @@ async fn an_import_that_was_killed_is_undone_at_the_next_opening() {
     for _ in 0..2 {
         let (store, _) = failing(directory.path());
         let checked = tokio::task::block_in_place(|| store.check()).unwrap();
-        assert_eq!((checked.events, checked.problem_count, store.unfinished()), (0, 0, 0));
+        assert_eq!((checked.events, checked.problem_count, store.backlog().unfinished), (0, 0, 0));
     }
 }
 
@@ -240,6 +271,165 @@ async fn a_count_ends_at_its_bound_and_says_so() {
         assert_eq!((stats.events, stats.deliveries.pending), (expected, expected), "{bound}");
         assert_eq!(stats.cut_at.is_some(), expected < 300, "{bound}");
     }
+}
+
+/// Claims the deliveries of these ids and fails them.
+async fn fail_all(store: &Embedded, hold: bool) {
+    let reason = Some(postern_core::delivery::Class::Timeout.into());
+    let state = State::Failed { error: "late".into(), reason };
+    let step = Step { state, attempts: 1, at: Timestamp::now(), attempt: None, run: Default::default() };
+    let claims = store.claim(Timestamp::now(), every(store)).await.unwrap();
+    let finish =
+        |claim: crate::Claim| crate::Finish { claim: claim.claim, id: claim.id, route: claim.route, step: step.clone(), hold };
+    store.finish(claims.into_iter().map(finish).collect()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_failures_ends_at_its_bounds_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = failing(directory.path());
+    for _ in 0..2500 {
+        let mut new = new_event("x");
+        new.routes[0].subscription = SubscriptionId::from_bytes([7; 16]);
+        store.ingest(new).await.unwrap();
+        fail_all(&store, false).await;
+    }
+    for (bound, expected) in [(20, 20), (1024, 1024), (2499, 2499), (2500, 2500), (9999, 2500)] {
+        let mut count = crate::failure::Count::new(Default::default(), bound, 10);
+        while !count.is_done() {
+            store.shared.read(|kv| count.read(kv)).unwrap();
+        }
+        let failures = count.into_failures();
+        assert_eq!((failures.groups[0].count, failures.groups.len(), failures.cut), (expected, 1, bound < 2500), "{bound}");
+    }
+    for _ in 0..4 {
+        store.ingest(new_event("x")).await.unwrap();
+        fail_all(&store, false).await;
+    }
+    let mut count = crate::failure::Count::new(Default::default(), 9999, 3);
+    while !count.is_done() {
+        store.shared.read(|kv| count.read(kv)).unwrap();
+    }
+    let failures = count.into_failures();
+    assert_eq!((failures.groups.len(), failures.cut), (3, true), "the newest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_delivery_costs_as_few_keys_as_it_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = failing(directory.path());
+    let mut keys = 0;
+    let mut cost = || store.figures().keys - std::mem::replace(&mut keys, store.figures().keys);
+    let about = |new: NewEvent| {
+        let mut new = new;
+        new.routes[0].entity = Some("thing".into());
+        new
+    };
+    for (new, external_id, ingest, finish) in [
+        (new_event("x"), None, 2, 2),
+        (new_event("x"), Some("PROJ-1"), 2, 2),
+        (about(new_event("x")), None, 2, 2),
+        (about(new_event("x")), Some("PROJ-1"), 2, 3),
+    ] {
+        store.ingest(new).await.unwrap();
+        assert_eq!(cost(), ingest);
+        let claim = store.claim(Timestamp::now(), every(&store)).await.unwrap().remove(0);
+        let state = State::Success { external_id: external_id.map(str::to_owned) };
+        let step = Step { state, attempts: 1, at: Timestamp::now(), attempt: None, run: Default::default() };
+        let finished = crate::Finish { claim: claim.claim, id: claim.id, route: claim.route, step, hold: false };
+        store.finish(vec![finished]).await.unwrap();
+        assert_eq!(cost(), finish);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_an_earlier_version_opens_and_is_marked() {
+    let directory = tempfile::tempdir().unwrap();
+    let (new, later) = (new_event("x"), Timestamp::now().saturating_add(std::time::Duration::from_secs(9)));
+    {
+        let (store, _) = failing(directory.path());
+        store.ingest(new.clone()).await.unwrap();
+        fail_all(&store, false).await;
+    }
+    let id = DeliveryId { event: new.event.id, index: 0 };
+    {
+        let kv = raw(directory.path());
+        let note = key::note("schema");
+        kv.commit(vec![Op::Put(note.clone(), seal(&note, &1u32.to_be_bytes())), Op::Delete(key::failure(id))]).unwrap();
+    }
+    let (store, _) = failing(directory.path());
+    assert_eq!(store.shared.read(recover::schema).unwrap(), Some(recover::SCHEMA));
+    // What failed before the index was made is not in it, but is no less a failure.
+    assert_eq!(store.failures(Default::default()).await.unwrap().groups, []);
+    assert_eq!(tokio::task::block_in_place(|| store.check()).unwrap().problems, []);
+    assert_eq!(store.reopen(vec![id], Timestamp::now(), None).await.unwrap(), [id]);
+    fail_all(&store, false).await;
+    assert_eq!(store.failures(Default::default()).await.unwrap().groups[0].count, 1);
+    assert_eq!(store.purge(crate::Retention { before: later, failed_before: later }, 100).await.unwrap().events, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_is_full_does_not_begin_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let new = [new_event("full"), new_event("nearly")];
+    let id = |n: usize| DeliveryId { event: new[n].event.id, index: 0 };
+    {
+        let (store, _) = failing(directory.path());
+        for new in &new {
+            store.ingest(new.clone()).await.unwrap();
+        }
+        fail_all(&store, false).await;
+    }
+    {
+        let step = |state, at| Step { state, attempts: 9, at, attempt: None, run: Default::default() };
+        let failed = State::Failed { error: "x".into(), reason: None };
+        let mut ops = Vec::new();
+        for (n, last) in [(0, u16::MAX - 2), (1, u16::MAX - 3)] {
+            let record = crate::codec::step_record(&step(failed.clone(), Timestamp::now())).unwrap();
+            ops.extend(record.ops(&key::step(id(n), last)));
+        }
+        raw(directory.path()).commit(ops).unwrap();
+    }
+    let (store, _) = failing(directory.path());
+    assert_eq!(store.reopen(vec![id(0), id(1)], Timestamp::now(), None).await.unwrap(), [id(1)]);
+    // The last step that there is room for ends the run.
+    fail_all(&store, false).await;
+    assert_eq!(store.backlog().unfinished, 0);
+    assert_eq!(store.reopen(vec![id(0), id(1)], Timestamp::now(), None).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_looks_at_failures_holds_and_external_ids() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut new = new_event("x");
+    new.routes[0].entity = Some("thing".into());
+    let (id, subscription) = (DeliveryId { event: new.event.id, index: 0 }, new.routes[0].subscription);
+    let hash = crate::entity::EntityHash::of("thing");
+    {
+        let (store, _) = failing(directory.path());
+        store.ingest(new).await.unwrap();
+        fail_all(&store, true).await;
+        let checked = tokio::task::block_in_place(|| store.check()).unwrap();
+        assert_eq!((checked.problem_count, checked.failures, checked.holds), (0, 1, 1));
+    }
+    let lost = DeliveryId { event: EventId::generate(), index: 3 };
+    let (other, external) = (crate::entity::EntityHash::of("other").short(), key::external(subscription, hash));
+    {
+        let kv = raw(directory.path());
+        let row = kv.get(&key::failure(id)).unwrap().unwrap();
+        let failure = crate::failure::parse(&key::failure(id), &row).unwrap();
+        let holds = [crate::record::hold(subscription, other, id), crate::record::hold(SubscriptionId::generate(), other, lost)];
+        let mut ops = vec![failure.op(lost).unwrap(), Op::Put(external.clone(), vec![1, 2, 3])];
+        ops.extend(holds);
+        kv.commit(ops).unwrap();
+    }
+    let (store, _) = failing(directory.path());
+    let checked = tokio::task::block_in_place(|| store.check()).unwrap();
+    let reasons: Vec<_> = checked.problems.iter().map(|problem| problem.reason.as_str()).collect();
+    assert_eq!((checked.problem_count, checked.failures, checked.holds, checked.external_ids), (4, 1, 1, 0), "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason.contains("but it did not")));
+    assert_eq!(reasons.iter().filter(|reason| reason.contains("not about")).count(), 2);
+    assert!(reasons.iter().any(|reason| reason.contains("checksum")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,7 +461,7 @@ async fn a_repetition_in_the_same_commit_waits_for_it_and_shares_its_fate() {
         for new in &news {
             let (reply, mut answer) = tokio::sync::oneshot::channel();
             let record = crate::codec::event_record(new).unwrap();
-            batch.add(Request::Ingest { new: new.clone(), record, reply });
+            batch.add(Request::Ingest { new: new.clone(), entities: Vec::new(), record, reply });
             assert!(answer.try_recv().is_err(), "nobody is answered before the disk");
             answers.push(answer);
         }

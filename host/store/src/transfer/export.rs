@@ -1,12 +1,14 @@
 //! Out: group by group, so that whoever else uses the store goes on meanwhile.
 
 use super::files;
-use super::line::{AuditLine, ComponentLine, DocumentLine, EventLine, IdempotencyLine, Line, StepLine, VaultLine};
+use super::line::{
+    AuditLine, ComponentLine, DocumentLine, EventLine, ExternalLine, HoldLine, IdempotencyLine, Line, StepLine, VaultLine,
+};
 use super::{FORMAT, TransferError, Transferred};
 use crate::key::{self, KeyRange, ends};
 use crate::kv::{Direction, Kv};
 use crate::record::{self, unseal};
-use crate::{AuditEntry, Embedded, Error, codec, read};
+use crate::{AuditEntry, Embedded, Error, codec, external as externals, read};
 use postern_core::EventId;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -31,7 +33,10 @@ impl Embedded {
         export.components()?;
         export.counts.idempotency_keys = export.records(b'I', idempotency)?;
         export.counts.audit_entries = export.records(b'A', audit)?;
+        export.counts.external_ids = export.records(b'X', external)?;
         export.events()?;
+        // Behind the events: what holds something now was there when they were read.
+        export.counts.holds = export.records(b'H', hold)?;
         export.put(&Line::End(export.counts))?;
         export.writer.flush()?;
         Ok(export.counts)
@@ -204,4 +209,18 @@ fn audit(kv: &dyn Kv, first: &[u8]) -> Result<Option<Line>, Error> {
     let detail = detail.map(|detail| detail.as_str().to_owned());
     let order = EventId::from_bytes(id.order.to_be_bytes());
     Ok(Some(Line::Audit(AuditLine { at, order, actor, token, address, action, kind, object, tenant, detail })))
+}
+
+fn external(kv: &dyn Kv, key: &[u8]) -> Result<Option<Line>, Error> {
+    let Some((subscription, entity)) = key::parse_external(key) else { return Ok(None) };
+    let Some(value) = kv.get(key)? else { return Ok(None) };
+    let externals::External { id, first, last } = externals::parse(key, &value)?;
+    Ok(Some(Line::ExternalId(ExternalLine { subscription, entity: key::hex(&entity.0), id, first, last })))
+}
+
+fn hold(kv: &dyn Kv, key: &[u8]) -> Result<Option<Line>, Error> {
+    let Some((subscription, entity)) = key::parse_hold(key) else { return Ok(None) };
+    let Some(value) = kv.get(key)? else { return Ok(None) };
+    let delivery = record::parse_hold(key, &value)?;
+    Ok(Some(Line::Hold(HoldLine { subscription, entity: key::hex(&entity.0), delivery })))
 }

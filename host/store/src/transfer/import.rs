@@ -2,17 +2,23 @@
 //! is going on, and what one that ended early had stored is removed, at once or at the next opening.
 
 use super::files::{Files, Unwritten};
-use super::line::{AuditLine, ComponentLine, DocumentLine, EventLine, IdempotencyLine, Line, StepLine, VaultLine};
+use super::line::{
+    AuditLine, ComponentLine, DocumentLine, EventLine, ExternalLine, HoldLine, IdempotencyLine, Line, StepLine, VaultLine,
+};
 use super::{FORMAT, LONGEST_LINE, TransferError, Transferred};
 use crate::directory::free_bytes;
 use crate::embedded::recover;
 use crate::embedded::shared::Shared;
+use crate::entity::{EntityHash, ShortHash};
+use crate::external::External;
+use crate::failure::Failure;
 use crate::idempotency::{self, Remembered};
 use crate::key::{self, AuditId, ends};
 use crate::kv::{Direction, Kv, KvError, Op};
-use crate::record::{Record, seal};
-use crate::{AuditEntry, Embedded, Error, NewEvent, codec};
-use postern_core::{Event, EventId, Json};
+use crate::record::{self, Record, seal};
+use crate::{AuditEntry, Embedded, Error, NewEvent, codec, read};
+use postern_core::delivery::{Reason, Route, State};
+use postern_core::{DeliveryId, Event, EventId, Json, Timestamp};
 use std::collections::HashMap;
 use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
@@ -122,7 +128,7 @@ fn import(shared: &Shared, kv: &dyn Kv, files: &mut Files, reader: &mut dyn BufR
             Some(line) => import.add(line).map_err(|refused| refused.at(lines.number))?,
         }
     };
-    import.end_event();
+    import.end_event()?;
     if (Transferred { damaged: promised.damaged, ..import.counts }) != promised {
         return Err(wrong(lines.number, "lines are missing: there are fewer or more objects than the last line counts".into()));
     }
@@ -205,8 +211,24 @@ struct Import<'a> {
     counts: Transferred,
     /// The last key of each kind of row. They ascend in an export, so that nothing can be in it twice.
     last: HashMap<u8, Vec<u8>>,
-    /// The event whose steps follow, with whether each delivery is unfinished.
-    event: Option<(EventId, Vec<bool>)>,
+    /// The event whose steps follow.
+    event: Option<Open>,
+}
+
+/// An event whose deliveries are not all known yet.
+struct Open {
+    event: Arc<Event>,
+    routes: Vec<Route>,
+    /// What is known of each delivery.
+    last: Vec<Last>,
+}
+
+/// How the last step of a delivery left it.
+#[derive(Clone, Copy)]
+enum Last {
+    Unfinished,
+    Succeeded,
+    Failed(Option<Reason>, Timestamp),
 }
 
 impl<'a> Import<'a> {
@@ -217,7 +239,7 @@ impl<'a> Import<'a> {
 
     fn add(&mut self, line: Line) -> Result<(), Refused> {
         if !matches!(line, Line::Step(_)) {
-            self.end_event();
+            self.end_event()?;
         }
         match line {
             Line::Vault(line) => self.vault(&line),
@@ -227,6 +249,8 @@ impl<'a> Import<'a> {
             Line::Audit(line) => self.audit(line),
             Line::Event(line) => self.event(line),
             Line::Step(line) => self.step(line),
+            Line::Hold(line) => self.hold(line),
+            Line::ExternalId(line) => self.external(line),
             Line::PosternExport { .. } | Line::End(_) => refused("it does not belong here"),
         }?;
         if self.ops.len() >= KEYS || self.bytes >= BYTES {
@@ -323,41 +347,77 @@ impl<'a> Import<'a> {
         }
         let payload = Json::parse(payload).map_err(|error| Refused::Content(format!("its payload: {error}")))?;
         let event = Arc::new(Event { id, event_type, tenant, timestamp, payload });
-        let unfinished = vec![true; routes.len()];
-        let record = codec::event_record(&NewEvent { event, routes, idempotency: None })?;
-        self.record(&key::event(id), &record)?;
-        self.event = Some((id, unfinished));
+        let new = NewEvent { event, routes, idempotency: None };
+        self.record(&key::event(id), &codec::event_record(&new)?)?;
+        let last = vec![Last::Unfinished; new.routes.len()];
+        self.event = Some(Open { event: new.event, routes: new.routes, last });
         self.counts.events += 1;
         Ok(())
     }
 
     fn step(&mut self, line: StepLine) -> Result<(), Refused> {
         let StepLine { delivery, sequence, step } = line;
-        let of_event = self.event.as_mut().filter(|(id, _)| *id == delivery.event);
-        let Some(unfinished) = of_event.and_then(|(_, unfinished)| unfinished.get_mut(usize::from(delivery.index))) else {
+        let of_event = self.event.as_mut().filter(|open| open.event.id == delivery.event);
+        let Some(last) = of_event.and_then(|open| open.last.get_mut(usize::from(delivery.index))) else {
             return refused("it is a step of no delivery of the event before it");
         };
-        *unfinished = !step.state.is_final();
+        *last = match step.state {
+            State::Success { .. } => Last::Succeeded,
+            State::Failed { reason, .. } => Last::Failed(reason, step.at),
+            State::Pending | State::Retrying { .. } => Last::Unfinished,
+        };
         self.record(&key::step(delivery, sequence), &codec::step_record(&step)?)?;
         self.counts.steps += 1;
         Ok(())
     }
 
-    /// Marks the event as unfinished if it is.
-    fn end_event(&mut self) {
-        let Some((id, unfinished)) = self.event.take() else { return };
-        if unfinished.contains(&true) {
-            let key = key::unfinished(id);
-            let deliveries = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
-            let value = seal(&key, &deliveries.to_be_bytes());
-            self.push(Op::Put(key, value));
+    /// Marks the event as unfinished if it is, and indexes what failed of it.
+    fn end_event(&mut self) -> Result<(), Error> {
+        let Some(Open { event, routes, last }) = self.event.take() else { return Ok(()) };
+        if last.iter().any(|last| matches!(last, Last::Unfinished)) {
+            self.push(record::unfinished(event.id, u32::try_from(last.len()).unwrap_or(u32::MAX)));
         }
+        for ((index, route), last) in (0..=u16::MAX).zip(&routes).zip(last) {
+            if let Last::Failed(reason, at) = last {
+                let failure = Failure::new(event.tenant.clone(), event.event_type.clone(), route, reason, at);
+                self.push(failure.op(DeliveryId { event: event.id, index })?);
+            }
+        }
+        Ok(())
+    }
+
+    fn external(&mut self, line: ExternalLine) -> Result<(), Refused> {
+        let ExternalLine { subscription, entity, id, first, last } = line;
+        let Some(hash) = parse_hash(&entity) else { return refused("its entity is not 32 hexadecimal digits") };
+        if id.len() > crate::LONGEST_EXTERNAL_ID {
+            return refused("its id is too long");
+        }
+        let key = key::external(subscription, EntityHash(hash));
+        self.ascends(&key)?;
+        self.push(External { id, first, last }.op(key));
+        self.counts.external_ids += 1;
+        Ok(())
+    }
+
+    fn hold(&mut self, line: HoldLine) -> Result<(), Refused> {
+        let HoldLine { subscription, entity, delivery } = line;
+        let Some(hash) = parse_hash(&entity).map(ShortHash) else { return refused("its entity is not 16 hexadecimal digits") };
+        self.ascends(&key::hold(subscription, hash))?;
+        self.counts.holds += 1;
+        self.commit()?;
+        // While the export was written the delivery may have come later, or have succeeded in between: nothing that would
+        // ever succeed or be cancelled holds the entity then.
+        let last = read::last_step(self.kv, delivery).map_err(Error::from)?;
+        if last.is_some_and(|(_, step)| !matches!(step.state, State::Success { .. })) {
+            self.push(record::hold(subscription, hash, delivery));
+        }
+        Ok(())
     }
 }
 
-fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+fn parse_hash<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    let mut hash = [0; BYTES];
+    if text.len() != BYTES * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {

@@ -3,7 +3,7 @@
 use super::Transferred;
 use crate::{Document, Kind};
 use postern_core::delivery::{Route, Step};
-use postern_core::{DeliveryId, Event, EventId, EventTypeId, TenantId, Timestamp};
+use postern_core::{DeliveryId, Event, EventId, EventTypeId, SubscriptionId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -22,6 +22,8 @@ pub(crate) enum Line {
     Audit(AuditLine),
     Event(EventLine),
     Step(StepLine),
+    Hold(HoldLine),
+    ExternalId(ExternalLine),
     /// The last one.
     End(Transferred),
 }
@@ -113,4 +115,25 @@ pub(crate) struct StepLine {
     pub(crate) delivery: DeliveryId,
     pub(crate) sequence: u16,
     pub(crate) step: Step,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HoldLine {
+    pub(crate) subscription: SubscriptionId,
+    /// The beginning of the entity's hash in hex.
+    pub(crate) entity: String,
+    /// The delivery that holds it.
+    pub(crate) delivery: DeliveryId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExternalLine {
+    pub(crate) subscription: SubscriptionId,
+    /// The entity's hash in hex.
+    pub(crate) entity: String,
+    pub(crate) id: String,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
 }

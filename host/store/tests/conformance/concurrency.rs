@@ -21,7 +21,7 @@ async fn waiting_requests_share_a_commit(place: Place) {
     let figures = store.figures();
     assert_eq!(figures.requests, 640);
     assert!(figures.commits * 4 < figures.requests, "{figures:?}");
-    assert_eq!(store.unfinished(), 1280);
+    assert_eq!(unfinished(&store), 1280);
 }
 
 async fn everything_at_once(place: Place) {
@@ -42,7 +42,7 @@ async fn everything_at_once(place: Place) {
         let (store, delivered) = (store.clone(), delivered.clone());
         workers.spawn(async move {
             while delivered.lock().unwrap().len() < expected {
-                let claims = store.claim(now(), 7).await.unwrap();
+                let claims = claim_at(&store, now()).await;
                 let mut steps = Vec::new();
                 for claim in &claims {
                     if claim.attempts == 0 && claim.id.index == 2 {
@@ -67,5 +67,5 @@ async fn everything_at_once(place: Place) {
     producers.join_all().await;
     workers.join_all().await;
     store.close().await;
-    assert_eq!(place.open().unfinished(), 0);
+    assert_eq!(unfinished(&place.open()), 0);
 }

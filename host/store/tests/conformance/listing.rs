@@ -179,7 +179,7 @@ async fn large_records_are_listed(place: Place) {
     }
     for claim in claim_all(&store).await {
         let step = step(1, success(), 40_000);
-        store.finish(vec![Finish { claim: claim.claim, id: claim.id, step }]).await.unwrap();
+        store.finish(vec![finish_with(&claim, step)]).await.unwrap();
     }
     let filter = DeliveryFilter { status: Some(Status::Success), ..Default::default() };
     let found = walk(&store, &filter, 5).await;

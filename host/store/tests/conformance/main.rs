@@ -3,17 +3,22 @@
 mod audit;
 mod concurrency;
 mod documents;
+mod entities;
+mod failures;
 mod idempotency;
 mod listing;
 mod opening;
 mod purge;
 mod queue;
+mod ready;
+mod reopening;
 mod stats;
 mod transfer;
 mod transfer_files;
 
 use postern_core::delivery::{
-    Attempt, Body, Cause, Exchange, ExchangeResult, Level, LogLine, Outcome, ProviderBuild, Retry, Route, State, Step,
+    Attempt, Body, Cause, Class, Exchange, ExchangeResult, Level, LogLine, Outcome, ProviderBuild, Reason, Retry, Route, Run,
+    State, Step,
 };
 use postern_core::{Event, EventId, Json, SubscriptionId, Timestamp};
 use postern_store::{Claim, Embedded, Engine, Finish, NewEvent, Options, Store};
@@ -92,8 +97,20 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Claims everything that is due at this moment, in the order of the ids.
+async fn claim_at(store: &Embedded, at: Timestamp) -> Vec<Claim> {
+    let wanted = store.ready(at).into_iter().map(|subscription| (subscription, 10_000)).collect();
+    let mut claims = store.claim(at, wanted).await.unwrap();
+    claims.sort_by_key(|claim| claim.id);
+    claims
+}
+
 async fn claim_all(store: &Embedded) -> Vec<Claim> {
-    store.claim(now(), 10_000).await.unwrap()
+    claim_at(store, now()).await
+}
+
+fn unfinished(store: &Embedded) -> usize {
+    store.backlog().unfinished
 }
 
 fn success() -> State {
@@ -101,15 +118,20 @@ fn success() -> State {
 }
 
 fn failed() -> State {
-    State::Failed { error: "no such project".into() }
+    State::Failed { error: "no such project".into(), reason: Some(Reason { class: Class::Http, status: Some(404) }) }
 }
 
 fn retrying(at: Timestamp) -> State {
-    State::Retrying { next_attempt_at: at, error: "503 Service Unavailable".into() }
+    let reason = Some(Reason { class: Class::Http, status: Some(503) });
+    State::Retrying { next_attempt_at: at, error: "503 Service Unavailable".into(), reason }
 }
 
 fn finish(claim: &Claim, state: State) -> Finish {
-    Finish { claim: claim.claim, id: claim.id, step: step(claim.attempts + 1, state, 100) }
+    finish_with(claim, step(claim.attempts + 1, state, 100))
+}
+
+fn finish_with(claim: &Claim, step: Step) -> Finish {
+    Finish { claim: claim.claim, id: claim.id, route: claim.route.clone(), step: Step { run: claim.run, ..step }, hold: false }
 }
 
 /// A step with all that an attempt can hold.
@@ -130,9 +152,15 @@ fn step(number: u32, state: State, body: usize) -> Step {
         started_at: now(),
         duration_micros: 2000,
         provider: Some(ProviderBuild { version: "1.0.0".into(), digest: "ab".repeat(32) }),
+        reconciled: false,
         outcome: match &state {
             State::Success { external_id } => Outcome::Success { external_id: external_id.clone() },
-            _ => Outcome::Failure { cause: Cause::Provider, message: "503".into(), retry: Retry::After { milliseconds: 5 } },
+            _ => Outcome::Failure {
+                cause: Cause::Provider,
+                message: "503".into(),
+                retry: Retry::After { milliseconds: 5 },
+                ambiguous: true,
+            },
         },
         exchanges: vec![
             exchange(ExchangeResult::Denied { code: "grant".into(), message: "no".into() }),
@@ -141,5 +169,5 @@ fn step(number: u32, state: State, body: usize) -> Step {
         ],
         log: vec![LogLine { level: Level::Warn, message: "slow".into() }],
     };
-    Step { state, attempts: number, at: now(), attempt: Some(attempt) }
+    Step { state, attempts: number, at: now(), attempt: Some(attempt), run: Run::default() }
 }

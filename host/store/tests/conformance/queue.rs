@@ -23,7 +23,7 @@ on_both_engines!(
 async fn an_event_is_claimed_once_and_finished(place: Place) {
     let store = place.open();
     let new = ingest(&store, 3).await;
-    assert_eq!(store.unfinished(), 3);
+    assert_eq!(unfinished(&store), 3);
     assert!(store.next_due().unwrap() <= now());
     let claims = claim_all(&store).await;
     assert_eq!(claims.len(), 3);
@@ -33,10 +33,10 @@ async fn an_event_is_claimed_once_and_finished(place: Place) {
         assert_eq!((claim.attempts, &claim.state), (0, &State::Pending));
     }
     assert!(claim_all(&store).await.is_empty());
-    assert_eq!((store.next_due(), store.unfinished()), (None, 3));
+    assert_eq!((store.next_due(), unfinished(&store)), (None, 3));
 
     store.finish(claims.iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
-    assert_eq!((store.next_due(), store.unfinished()), (None, 0));
+    assert_eq!((store.next_due(), unfinished(&store)), (None, 0));
     let (event, deliveries) = store.event(new.event.id).await.unwrap().unwrap();
     assert_eq!(event, new.event);
     assert!(deliveries.iter().all(|delivery| delivery.state == success() && delivery.attempts == 1));
@@ -81,24 +81,26 @@ async fn a_released_delivery_is_due_as_before(place: Place) {
     let claim = claim_all(&store).await.remove(0);
     let due = now().saturating_add(Duration::from_secs(5));
     store.finish(vec![finish(&claim, retrying(due))]).await.unwrap();
-    let claim = store.claim(due, 1).await.unwrap().remove(0);
+    let claim = claim_at(&store, due).await.remove(0);
     assert_eq!(store.next_due(), None);
     store.release(vec![claim.claim]).await.unwrap();
     assert_eq!(store.next_due(), Some(due));
-    let again = store.claim(due, 1).await.unwrap().remove(0);
+    let again = claim_at(&store, due).await.remove(0);
     assert_eq!((again.attempts, again.state, again.event), (1, retrying(due), claim.event));
 }
 
 async fn a_retry_waits_for_its_time(place: Place) {
     let store = place.open();
-    ingest(&store, 2).await;
+    let mut new = new_event(2, 10);
+    new.routes[1].subscription = new.routes[0].subscription;
+    store.ingest(new).await.unwrap();
     let claims = claim_all(&store).await;
     let at = |seconds| now().saturating_add(Duration::from_secs(seconds));
     let (later, sooner) = (at(60), at(30));
     store.finish(vec![finish(&claims[0], retrying(later)), finish(&claims[1], retrying(sooner))]).await.unwrap();
-    assert_eq!((store.next_due(), store.unfinished()), (Some(sooner), 2));
+    assert_eq!((store.next_due(), unfinished(&store)), (Some(sooner), 2));
     assert!(claim_all(&store).await.is_empty());
-    let due: Vec<_> = store.claim(later, 9).await.unwrap();
+    let due = store.claim(later, vec![(claims[0].route.subscription, 9)]).await.unwrap();
     assert_eq!(due.iter().map(|claim| claim.id).collect::<Vec<_>>(), [claims[1].id, claims[0].id]);
     store.finish(vec![finish(&due[0], success()), finish(&due[1], failed())]).await.unwrap();
     let (delivery, steps) = store.delivery(due[1].id).await.unwrap().unwrap();
@@ -123,18 +125,18 @@ async fn a_restart_takes_up_what_is_unfinished(place: Place) {
     store.close().await;
 
     let store = place.open();
-    assert_eq!(store.unfinished(), 4);
+    assert_eq!(unfinished(&store), 4);
     let ready = claim_all(&store).await;
     let expected = [(&events[1], 2), (&events[2], 0), (&events[2], 1)].map(|(new, index)| (new.event.clone(), index));
     assert_eq!(ready.iter().map(|claim| (claim.event.clone(), claim.id.index)).collect::<Vec<_>>(), expected);
     assert_eq!(store.next_due(), Some(due));
-    let waiting = store.claim(due, 9).await.unwrap().remove(0);
+    let waiting = claim_at(&store, due).await.remove(0);
     assert_eq!((waiting.id, waiting.attempts, &waiting.state), (claims[1].id, 1, &retrying(due)));
     let all: Vec<_> = ready.iter().chain([&waiting]).map(|claim| finish(claim, success())).collect();
     store.finish(all).await.unwrap();
     store.close().await;
     let store = place.open();
-    assert_eq!((store.unfinished(), store.next_due()), (0, None));
+    assert_eq!((unfinished(&store), store.next_due()), (0, None));
     assert_eq!(store.delivery(waiting.id).await.unwrap().unwrap().1.len(), 2);
 }
 
@@ -173,9 +175,9 @@ async fn steps_of_every_size_come_back(place: Place) {
             step.attempt = None;
         } else {
             // The text of an error may be long as well.
-            step.state = State::Retrying { next_attempt_at: now(), error: "e".repeat(bytes) };
+            step.state = State::Retrying { next_attempt_at: now(), error: "e".repeat(bytes), reason: None };
         }
-        store.finish(vec![Finish { claim: claim.claim, id: claim.id, step: step.clone() }]).await.unwrap();
+        store.finish(vec![finish_with(&claim, step.clone())]).await.unwrap();
         expected.push(step);
         let (delivery, steps) = store.delivery(claim.id).await.unwrap().unwrap();
         assert_eq!(steps, expected);

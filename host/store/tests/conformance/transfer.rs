@@ -1,8 +1,9 @@
 //! Export, import and check.
 
 use crate::*;
+use postern_core::delivery::Status;
 use postern_store::transfer::{TransferError, Transferred};
-use postern_store::{AuditEntry, AuditFilter, Change, Expect, Idempotency, Kind, PageRequest, StatsFilter};
+use postern_store::{AuditEntry, AuditFilter, Backlog, Change, Expect, Idempotency, Kind, PageRequest, StatsFilter};
 use std::time::Duration;
 
 on_both_engines!(
@@ -33,6 +34,11 @@ fn keyed() -> NewEvent {
 async fn fill(store: &Embedded) {
     for n in 0..60 {
         let mut new = new_event(n % 4, if n % 9 == 0 { 30_000 } else { 10 });
+        // Some are about one of three things, for one subscription.
+        if n % 4 == 1 {
+            new.routes[0].subscription = SubscriptionId::from_bytes([3; 16]);
+            new.routes[0].entity = Some(format!("thing {}", n % 3));
+        }
         if n == 5 {
             Arc::get_mut(&mut new.event).unwrap().payload = Json::parse("{\n \"a\": 1.50 }").unwrap();
         }
@@ -48,8 +54,18 @@ async fn fill(store: &Embedded) {
             _ => continue,
         };
         let body = if n % 7 == 0 { 20_000 } else { 10 };
-        store.finish(vec![Finish { claim: claim.claim, id: claim.id, step: step(1, state, body) }]).await.unwrap();
+        store.finish(vec![finish_with(claim, step(1, state, body))]).await.unwrap();
     }
+    for _ in 0..2 {
+        let mut held = new_event(1, 10);
+        held.routes[0].subscription = SubscriptionId::from_bytes([4; 16]);
+        held.routes[0].entity = Some("held".into());
+        store.ingest(held).await.unwrap();
+    }
+    let holder = store.claim(now(), vec![(SubscriptionId::from_bytes([4; 16]), 9)]).await.unwrap().remove(0);
+    store.finish(vec![Finish { hold: true, ..finish(&holder, failed()) }]).await.unwrap();
+    let again = store.final_deliveries(Default::default(), Status::Success, later, None, 3).await.unwrap().deliveries;
+    assert_eq!(store.reopen(again.clone(), now(), None).await.unwrap(), again);
     for kind in Kind::ALL {
         for (id, body) in [("a\0b", 10), ("long", 50_000), ("z", 1)] {
             let body = payload(body).as_str().to_owned();
@@ -89,15 +105,17 @@ async fn listings(store: &Embedded) -> String {
     let audit: Vec<_> = store.list_audit(AuditFilter::default(), page()).await.unwrap().items;
     let details: Vec<_> = audit.iter().map(|entry| entry.detail.as_ref().map(|detail| detail.as_str().to_owned())).collect();
     let stats = store.stats(StatsFilter { since: Timestamp::from_millis(0), tenant: None }).await.unwrap();
-    format!("{:?}", (events, payloads, histories, documents, audit, details, store.unfinished(), stats))
+    let Backlog { unfinished, behind, .. } = store.backlog();
+    let failures = store.failures(Default::default()).await.unwrap();
+    format!("{:?}", (events, payloads, histories, documents, audit, details, unfinished, behind, stats, failures))
 }
 
 async fn everything_moves_to_the_other_engine(place: Place) {
     let store = place.open();
     fill(&store).await;
     let (counts, bytes) = exported(&store);
-    assert_eq!((counts.events, counts.documents, counts.idempotency_keys, counts.audit_entries), (61, 18, 1, 36));
-    assert_eq!(counts.damaged, 0);
+    assert_eq!((counts.events, counts.documents, counts.idempotency_keys, counts.audit_entries), (63, 18, 1, 36));
+    assert_eq!((counts.damaged, counts.external_ids > 0, counts.holds > 0), (0, true, true), "{counts:?}");
     let target = other(&place);
     let moved = target.open();
     assert_eq!(import(&moved, &bytes).unwrap(), counts);
@@ -106,13 +124,16 @@ async fn everything_moves_to_the_other_engine(place: Place) {
     assert!(exported(&moved).1 == bytes, "the same again");
     assert!(moved.ingest(keyed()).await.unwrap().repeated, "idempotency keys move");
     let checked = tokio::task::block_in_place(|| moved.check()).unwrap();
-    assert_eq!((checked.problem_count, checked.events, checked.steps), (0, 61, counts.steps), "{:?}", checked.problems);
+    assert_eq!((checked.problem_count, checked.events, checked.steps), (0, 63, counts.steps), "{:?}", checked.problems);
+    assert_eq!((checked.holds, checked.external_ids), (counts.holds, counts.external_ids));
+    assert_eq!(checked, tokio::task::block_in_place(|| store.check()).unwrap());
     moved.close().await;
     let moved = target.open();
     assert!(listings(&moved).await == before);
     // What was claimed there is due here, like everything that is pending; retries wait for their time.
-    let due = moved.claim(now(), 10_000).await.unwrap();
-    assert!(!due.is_empty() && due.iter().all(|claim| claim.attempts == 0));
+    let due = claim_at(&moved, now()).await;
+    assert!(!due.is_empty() && due.iter().all(|claim| claim.recovered && claim.state == State::Pending));
+    assert!(due.iter().any(|claim| claim.external_id.is_some()));
     moved.finish(due.iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
     assert_eq!(moved.figures().damaged, 0);
 }
@@ -137,7 +158,7 @@ async fn a_bad_file_changes_nothing(place: Place) {
         lines.iter().enumerate().filter(|(n, _)| *n != skip).map(|(_, line)| format!("{line}\n")).collect::<String>()
     };
     let step = lines.iter().position(|line| line.starts_with("{\"step\"")).unwrap();
-    let event = lines.iter().position(|line| line.starts_with("{\"event\"")).unwrap();
+    let event = lines[..step].iter().rposition(|line| line.starts_with("{\"event\"")).unwrap();
     let twice = lines[..=event].join("\n") + "\n" + lines[event] + "\n";
     let target = other(&place);
     let moved = target.open();
@@ -155,7 +176,7 @@ async fn a_bad_file_changes_nothing(place: Place) {
     ] {
         let error = import(&moved, bad.as_bytes()).unwrap_err();
         assert!(matches!(error, TransferError::Line { .. }) && error.to_string().contains(expected), "{expected}: {error}");
-        assert_eq!((moved.unfinished(), moved.documents(Kind::Token).await.unwrap().len()), (0, 0));
+        assert_eq!((unfinished(&moved), moved.documents(Kind::Token).await.unwrap().len()), (0, 0));
     }
     import(&moved, text.as_bytes()).unwrap();
     moved.close().await;

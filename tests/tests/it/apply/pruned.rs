@@ -12,6 +12,7 @@ async fn names(daemon: &Daemon, kind: &str) -> Vec<String> {
         .items(&format!("/api/v1/{kind}"))
         .await
         .iter()
+        .filter(|object| object["plugin"] != "postern")
         .map(|object| id(if kind == "event-types" { &object["id"] } else { &object["name"] }))
         .collect();
     names.sort();

@@ -47,15 +47,18 @@ async fn retry_after_is_honoured(engine: Engine) {
     let daemon = Daemon::on(engine).await;
     let receiver = Receiver::start().await;
     daemon.register_incidents().await;
-    daemon.subscribe_webhook(json!({ "url": receiver.url() })).await;
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(300));
     for (value, seconds) in [("120".to_owned(), 120.0), (date, 300.0)] {
+        // Who asks to be left alone is: the next deliveries of the subscription wait as well.
+        let subscription = daemon.subscribe_webhook(json!({ "url": receiver.url() })).await;
         receiver.script([Reply::Full(429, vec![("Retry-After", value.clone())], String::new())]);
         let delivery = daemon.with_status(&daemon.emit("Later").await, "retrying").await;
         let wait = seconds_until_next(&delivery);
         assert!((seconds - 30.0..=seconds + 1.0).contains(&wait), "Retry-After: {value}: {wait} s");
         assert_eq!(outcome(&delivery)["retry"]["kind"], "after", "{delivery:#}");
+        daemon.api.delete(&format!("/api/v1/subscriptions/{subscription}")).await;
     }
+    daemon.subscribe_webhook(json!({ "url": receiver.url() })).await;
     // What asks for an instant is tried again at once, and so comes to its end within the test.
     receiver.script([Reply::Full(503, vec![("Retry-After", "1".to_owned())], String::new())]);
     let delivery = daemon.settled(&daemon.emit("In a second").await).await;

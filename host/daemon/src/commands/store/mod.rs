@@ -85,10 +85,12 @@ async fn look(config: &Config) -> Result<(Engine, Vec<Problem>)> {
 
 /// What was exported or imported, for people.
 fn counts(counts: &Transferred) -> String {
-    let Transferred { vault, components, documents, idempotency_keys, audit_entries, events, steps, damaged: _ } = counts;
+    let Transferred { vault, components, documents, idempotency_keys, audit_entries, events, steps, .. } = counts;
+    let (holds, external_ids) = (counts.holds, counts.external_ids);
     let vault = if *vault { "the vault" } else { "no vault" };
     format!(
         "{documents} documents, {events} events with {steps} steps of deliveries, {components} components, \
-         {idempotency_keys} idempotency keys, {audit_entries} audit records, {vault}"
+         {idempotency_keys} idempotency keys, {audit_entries} audit records, {external_ids} external ids, {holds} held \
+         entities, {vault}"
     )
 }

@@ -1,0 +1,120 @@
+//! What the schedule has to know of subscriptions.
+
+use super::settings::Opened;
+use super::{Catalog, Prepared, Provider, ProviderState};
+use crate::schedule::{Lane, Lanes, Quota};
+use postern_core::host_pattern::{HostPattern, Section};
+use postern_core::{ProviderId, SubscriptionId, TenantId};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use url::Url;
+
+/// The bounds of what is in flight at one provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderLimits {
+    /// How many calls at once. Default: 512.
+    pub calls: usize,
+    /// How many bytes the instances of one provider may take together, by what its calls were seen to need. Default: 1 GiB.
+    pub memory: usize,
+}
+
+impl Default for ProviderLimits {
+    fn default() -> Self {
+        Self { calls: 512, memory: 1 << 30 }
+    }
+}
+
+impl ProviderLimits {
+    /// How many calls at once, if each takes so many bytes. At least one.
+    fn calls_of(self, footprint: usize) -> usize {
+        self.calls.min(self.memory / footprint.max(1)).max(1)
+    }
+}
+
+impl Lanes for Catalog {
+    fn lane(&self, id: SubscriptionId) -> Arc<Lane> {
+        let Ok(prepared) = self.subscription(id) else { return Arc::new(nobody()) };
+        let subscription = &prepared.subscription;
+        let Ok(provider) = self.provider(&subscription.provider_id) else {
+            return Arc::new(Lane { tenant: subscription.tenant.clone(), ..nobody() });
+        };
+        let hint = provider
+            .manifest
+            .rate
+            .map(|hint| Quota { deliveries: hint.calls, per: Duration::from_millis(u64::from(hint.per_milliseconds)) });
+        let own = prepared.quota();
+        let shared = subscription.connection_id.is_some();
+        Arc::new(Lane {
+            tenant: subscription.tenant.clone(),
+            provider: provider.manifest.id.clone(),
+            build: provider.component.is_some().then(|| provider.digest.as_str().into()),
+            provider_limit: self.provider_limits.load().calls_of(provider.footprint.load(Ordering::Relaxed)),
+            destination: self.destination(&prepared, &provider),
+            connection: subscription.connection_id,
+            quota: if shared { own } else { own.or(hint) },
+            connection_quota: hint.filter(|_| shared),
+            paused: matches!(provider.state, ProviderState::Quarantined(_) | ProviderState::Disabled),
+        })
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// What does not exist any more waits for nothing: its deliveries only have to be told so.
+fn nobody() -> Lane {
+    Lane {
+        tenant: TenantId::default(),
+        provider: "postern.none".parse::<ProviderId>().expect("a provider's id"),
+        build: None,
+        provider_limit: usize::MAX,
+        destination: None,
+        connection: None,
+        quota: None,
+        connection_quota: None,
+        paused: false,
+    }
+}
+
+impl Catalog {
+    /// Where a subscription's deliveries go: the host of the field that the provider's wish names, else the first host of
+    /// the wish, which all its subscriptions share.
+    fn destination(&self, prepared: &Prepared, provider: &Provider) -> Option<Arc<str>> {
+        let connection = prepared.subscription.connection_id.and_then(|id| self.connection(id).ok());
+        let field = |opened: &Opened, name: &str| opened.clear.get(name)?.as_str().and_then(origin);
+        let named = provider.wish.iter().find_map(|wish| match wish {
+            HostPattern::Field(reference) => match reference.section {
+                Section::Config => field(&prepared.opened, &reference.name),
+                Section::Connection => field(&connection.as_ref()?.opened, &reference.name),
+            },
+            HostPattern::Literal(_) => None,
+        });
+        named.or_else(|| provider.wish.first().map(|wish| wish.to_string().into()))
+    }
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<Arc<str>> {
+    let url = Url::parse(url).ok()?;
+    Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_has_one_name() {
+        assert_eq!(origin("HTTPS://Example.com/a?b").as_deref(), Some("https://example.com:443"));
+        assert_eq!(origin("http://[::1]:8080/{{ x }}").as_deref(), Some("http://[::1]:8080"));
+        assert_eq!(origin("mailto:a@b.c"), None);
+    }
+
+    #[test]
+    fn a_provider_gets_as_many_calls_as_its_memory_allows() {
+        let limits = ProviderLimits { calls: 512, memory: 1 << 30 };
+        assert_eq!([0, 1 << 20, 64 << 20, 2 << 30].map(|bytes| limits.calls_of(bytes)), [512, 512, 16, 1]);
+    }
+}
