@@ -17,7 +17,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use postern_core::Timestamp;
 use postern_delivery::audit::{self, Actor, as_actor};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -69,7 +69,20 @@ pub async fn authenticate(State(app): State<App>, mut request: Request, next: Ne
         }
     }
     request.extensions_mut().insert(credentials);
-    as_actor(actor, next.run(request)).await
+    let looks = request.method().is_safe();
+    let answer = as_actor(actor, next.run(request));
+    if looks { answer.await } else { to_its_end(answer).await }
+}
+
+/// A change that has begun goes on when the client goes away: what is stored and what is held in memory stay the same.
+async fn to_its_end(answer: impl Future<Output = Response> + Send + 'static) -> Response {
+    match tokio::spawn(answer).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server stops").into_response(),
+        },
+    }
 }
 
 /// The token of a request.

@@ -22,8 +22,17 @@ pub fn read_form<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Res
             Segment::Enum { .. } | Segment::Unknown => pointer,
         });
         let inner = error.into_inner();
-        (Violation::new(pointer, inner.to_string()), inner)
+        (Violation::new(pointer, without_value(inner.to_string())), inner)
     })
+}
+
+/// The message without the text that did not fit: it may be a secret in the wrong place.
+fn without_value(message: String) -> String {
+    let cut = message.find("string \"").and_then(|from| Some((from, message.rfind("\", expected")?)));
+    match cut {
+        Some((from, until)) if from < until => format!("{}a string{}", &message[..from], &message[until + 1..]),
+        _ => message,
+    }
 }
 
 /// A part of serde's machinery that passes everything on, and takes objects alone for structures.
@@ -232,6 +241,17 @@ mod tests {
 
     fn place(json: Value) -> String {
         read_form::<Outer, _>(json).unwrap_err().0.to_string()
+    }
+
+    #[test]
+    fn a_text_in_the_wrong_place_is_not_repeated() {
+        for secret in ["hunter2", "a \"quoted\", expected one", ""] {
+            for json in [json!(secret), json!({ "inner": secret }), json!({ "inner": { "number": secret } })] {
+                let message = place(json);
+                assert!(message.contains("a string, expected"), "{message}");
+                assert!(secret.is_empty() || !message.contains(secret), "{message}");
+            }
+        }
     }
 
     #[test]

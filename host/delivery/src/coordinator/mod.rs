@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use postern_core::{SubscriptionId, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -114,10 +114,17 @@ impl Coordinator {
         let purging = tokio::spawn(purge::run(this.catalog.clone(), this.options.clone(), stop.clone()));
         let replaying = tokio::spawn(replay::run(this.catalog.clone(), stop.clone()));
         let mut attempts = JoinSet::new();
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looked = Instant::now();
         while !stop.is_cancelled() {
-            while attempts.try_join_next().is_some() {}
+            while let Some(ended) = attempts.try_join_next() {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an attempt ended without an outcome; it is made again after the next start");
+                }
+            }
+            if looked.elapsed() >= LOOK_EVERY {
+                this.schedule.lock().look_around(this.catalog.clock.now());
+                looked = Instant::now();
+            }
             let changed = this.catalog.store.due_changed();
             let more = this.clone().begin(&mut attempts, &outcomes).await;
             if more {
@@ -129,8 +136,7 @@ impl Coordinator {
                 () = changed => {}
                 () = this.freed.notified() => {}
                 () = this.catalog.changed.notified() => {}
-                () = tokio::time::sleep(this.pause()) => {}
-                _ = look.tick() => this.schedule.lock().look_around(this.catalog.clock.now()),
+                () = tokio::time::sleep(this.pause().min(LOOK_EVERY)) => {}
             }
         }
         drop(outcomes);
