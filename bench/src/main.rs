@@ -4,7 +4,7 @@
 //! Invariants:
 //! - Everything is on this machine: the load, the daemon and the receiver talk over loopback addresses only.
 //! - Every run is bounded in events and in time, and starts on a fresh data directory that it removes.
-//! - Every figure is the median of the runs; what is compared runs in turns, so that a noisy moment meets both.
+//! - Every figure is the median of the runs, unless its table says that there was one; what is compared runs in turns, so that a noisy moment meets both.
 //! - Counts are exact: a delivery that does not arrive ends the benchmark with an error, one that arrives twice is reported.
 //!
 //! | module | what it does |
@@ -13,9 +13,9 @@
 //! | `sandbox` | one delivery: sandboxed and native |
 //! | `matching` | finding an event's subscriptions among few and among many |
 //! | `preparation` | validation, jq programs and templates |
-//! | `throughput` | the daemon under load |
+//! | `throughput` | the daemon under load, with a backlog, and beside destinations that hang |
 //! | `turns` | times short pieces of work in turns |
-//! | `receiver` | answers what is delivered and notes when it came |
+//! | `receiver` | takes what is delivered and notes when it came |
 //! | `statistics` | medians and percentiles |
 //! | `report` | tables and JSON |
 
@@ -74,13 +74,23 @@ enum What {
     Preparation,
     /// The daemon under load: deliveries a second, latencies, processor time.
     Throughput(throughput::Options),
+    /// A million deliveries that had to wait: the rate at which they are worked off, memory, the start with them.
+    Backlog(throughput::backlog::Options),
+    /// The latency of deliveries beside destinations that never answer, and without those.
+    Hanging(throughput::hanging::Options),
 }
 
 impl What {
     /// Every part, as it is without options.
     fn all() -> Vec<Self> {
-        let sandbox = Self::Sandbox(sandbox::Options::default());
-        vec![sandbox, Self::Matching, Self::Preparation, Self::Throughput(throughput::Options::default())]
+        vec![
+            Self::Sandbox(sandbox::Options::default()),
+            Self::Matching,
+            Self::Preparation,
+            Self::Throughput(throughput::Options::default()),
+            Self::Hanging(throughput::hanging::Options::default()),
+            Self::Backlog(throughput::backlog::Options::default()),
+        ]
     }
 }
 
@@ -96,6 +106,8 @@ async fn main() -> Result<()> {
             What::Matching => matching::run(&common)?,
             What::Preparation => preparation::run(&common)?,
             What::Throughput(options) => throughput::run(&options, &common, &directory).await?,
+            What::Backlog(options) => throughput::backlog::run(&options, &common, &directory).await?,
+            What::Hanging(options) => throughput::hanging::run(&options, &common, &directory).await?,
         });
     }
     report.print(common.json)

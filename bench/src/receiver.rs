@@ -1,7 +1,7 @@
-//! The other end of deliveries: an HTTP receiver in a thread of its own that keeps connections open, answers 200 at once
-//! and notes what came when.
+//! The other end of deliveries: an HTTP receiver in a thread of its own that keeps connections open, notes what came when,
+//! and answers 200 at once, or never while it hangs.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -10,14 +10,19 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// The field of a payload that holds an emission's number.
 pub(crate) const SEQUENCE: &str = "\"sequence\":";
+
+/// How long nothing may arrive while something is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A delivery that arrived.
 #[derive(Clone, Debug)]
@@ -36,34 +41,70 @@ struct Notes {
     arrivals: Mutex<Vec<Arrival>>,
     count: AtomicUsize,
     connections: AtomicUsize,
+    hangs: AtomicBool,
 }
 
 /// A receiver. It ends with the process.
 pub(crate) struct Receiver {
-    /// Where it listens: a loopback address.
-    pub(crate) address: SocketAddr,
+    /// Where it listens: loopback addresses. Each is a destination of its own.
+    pub(crate) addresses: Vec<SocketAddr>,
     notes: Arc<Notes>,
 }
 
 impl Receiver {
-    /// Listens on a free port.
+    /// Listens on so many free ports.
     ///
     /// # Errors
-    /// There is none, or no thread.
-    pub(crate) fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("the receiver cannot listen")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+    /// There are none, or no thread.
+    pub(crate) fn start(ports: usize) -> Result<Self> {
+        let mut listeners = Vec::new();
+        for _ in 0..ports {
+            let listener = TcpListener::bind("127.0.0.1:0").context("the receiver cannot listen")?;
+            listener.set_nonblocking(true)?;
+            listeners.push(listener);
+        }
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let notes = Arc::new(Notes::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let noted = notes.clone();
-        std::thread::Builder::new().name("receiver".into()).spawn(move || runtime.block_on(accept(listener, noted)))?;
-        Ok(Self { address, notes })
+        let receive = async move {
+            let mut accepting = JoinSet::new();
+            for listener in listeners {
+                accepting.spawn(accept(listener, noted.clone()));
+            }
+            accepting.join_all().await;
+        };
+        std::thread::Builder::new().name("receiver".into()).spawn(move || runtime.block_on(receive))?;
+        Ok(Self { addresses, notes })
+    }
+
+    /// Whether requests from now on get no answer, until the sender gives up.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.notes.hangs.store(hangs, Ordering::Relaxed);
     }
 
     /// How many requests arrived since the last [`take`](Self::take).
     pub(crate) fn count(&self) -> usize {
         self.notes.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until so many arrived.
+    ///
+    /// # Errors
+    /// Nothing arrives any more.
+    pub(crate) async fn wait_for(&self, expected: usize) -> Result<()> {
+        let (mut arrived, mut last) = (self.count(), Instant::now());
+        while arrived < expected {
+            if last.elapsed() > PATIENCE {
+                bail!("{arrived} of {expected} deliveries arrived, then none for {} s", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let before = std::mem::replace(&mut arrived, self.count());
+            if arrived != before {
+                last = Instant::now();
+            }
+        }
+        Ok(())
     }
 
     /// How many connections were made since the start.
@@ -77,6 +118,11 @@ impl Receiver {
         self.notes.count.store(0, Ordering::Release);
         std::mem::take(&mut arrivals)
     }
+}
+
+/// How many deliveries arrived, each counted once.
+pub(crate) fn distinct(arrivals: &[Arrival]) -> usize {
+    arrivals.iter().map(|arrival| &*arrival.delivery).collect::<HashSet<_>>().len()
 }
 
 async fn accept(listener: TcpListener, notes: Arc<Notes>) {
@@ -100,6 +146,10 @@ async fn receive(notes: &Notes, request: Request<Incoming>) -> Result<Response<E
         let mut arrivals = notes.arrivals.lock();
         arrivals.push(Arrival { sequence, delivery, at: Instant::now() });
         notes.count.store(arrivals.len(), Ordering::Release);
+    }
+    if notes.hangs.load(Ordering::Relaxed) {
+        // Dropped when the sender closes the connection.
+        std::future::pending::<()>().await;
     }
     Ok(Response::new(Empty::new()))
 }

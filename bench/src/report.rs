@@ -4,8 +4,33 @@ use crate::machine::Machine;
 use anyhow::Result;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::Write;
+
+/// What a figure is meant to reach, on a quiet machine with two cores.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Goal {
+    /// This or more.
+    AtLeast(f64),
+    /// This or less.
+    AtMost(f64),
+    /// Less than this.
+    Below(f64),
+}
+
+impl Goal {
+    /// A figure's cell, with the goal beside the text: `0.93 (≥ 0.8)`, or `0.71 (≥ 0.8 missed)`.
+    pub(crate) fn beside(self, figure: f64, text: &str) -> String {
+        let (sign, goal, met) = match self {
+            Self::AtLeast(goal) => ('≥', goal, figure >= goal),
+            Self::AtMost(goal) => ('≤', goal, figure <= goal),
+            Self::Below(goal) => ('<', goal, figure < goal),
+        };
+        format!("{text} ({sign} {goal}{})", if met { "" } else { " missed" })
+    }
+}
 
 /// A finished part of the benchmark.
 pub(crate) struct Section {
@@ -79,4 +104,16 @@ fn table(section: &Section) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Goal;
+
+    #[test]
+    fn a_goal_stands_beside_the_figure_and_says_if_it_was_missed() {
+        assert_eq!(Goal::AtLeast(0.8).beside(0.8, "0.80"), "0.80 (≥ 0.8)");
+        assert_eq!(Goal::AtMost(1.5).beside(1.51, "1.51"), "1.51 (≤ 1.5 missed)");
+        assert_eq!(Goal::Below(1024.0).beside(1024.0, "1024"), "1024 (< 1024 missed)");
+    }
 }

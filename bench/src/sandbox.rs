@@ -7,15 +7,17 @@
 mod native;
 mod sandboxed;
 
+use crate::Common;
+use crate::receiver::Receiver;
 use crate::report::Section;
 use crate::statistics::{count, mean, median, percentile};
-use crate::{Common, receiver::Receiver};
 use anyhow::{Result, bail};
 use clap::Args;
 use postern_core::ProviderId;
 use postern_core::grant::Grant;
 use postern_egress::{Broker, Call, CallSettings, Seals};
 use serde_json::json;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,9 +57,9 @@ struct Shared {
 }
 
 impl Bench {
-    fn new(receiver: &Receiver) -> Result<Self> {
+    fn new(receiver: SocketAddr) -> Result<Self> {
         let broker = Broker::new(postern_egress::Options { allow: vec!["127.0.0.1/32".parse()?], ..Default::default() })?;
-        let host: postern_core::host_pattern::HostPattern = format!("http://{}", receiver.address).parse()?;
+        let host: postern_core::host_pattern::HostPattern = format!("http://{receiver}").parse()?;
         let grant = Arc::new(Grant { hosts: vec![host.clone()], ..Grant::default() });
         Ok(Self { broker, settings: Shared { provider: "postern.webhook".parse()?, wish: [host].into(), grant } })
     }
@@ -87,10 +89,11 @@ struct Times {
 /// Measures both kinds of delivery.
 pub(crate) async fn run(options: &Options, common: &Common) -> Result<Section> {
     let calls = options.calls.map_or(if common.quick { 500 } else { 3000 }, |calls| calls as usize);
-    let receiver = Receiver::start()?;
-    let bench = Bench::new(&receiver)?;
+    let receiver = Receiver::start(1)?;
+    let address = receiver.addresses[0];
+    let bench = Bench::new(address)?;
     let component = sandboxed::load().await?;
-    let url = format!("http://{}/hook", receiver.address);
+    let url = format!("http://{address}/hook");
     let payload = json!({ "sequence": 1, "padding": "x".repeat(PAYLOAD - 28) }).to_string();
     let jobs = [
         // The message is made, then the header's name is missing: the same work as below, but no request.

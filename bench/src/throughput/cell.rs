@@ -1,40 +1,22 @@
 //! One measurement: an engine, a fan-out, a number of emitters.
 
-use super::daemon::{Daemon, Setup, machine_cpu_seconds};
-use super::emitters::{self, Plan};
+use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
+use super::emitters::{self, Load, Plan};
 use super::figures::Figures;
-use crate::receiver::Receiver;
+use super::setup::{Engine, Setup};
+use super::usage::Meter;
+use crate::receiver::{Receiver, distinct};
 use crate::statistics::count;
 use anyhow::{Result, bail};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
-use std::collections::HashSet;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-/// How long deliveries may take to arrive after the last acknowledgement.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait after the last arrival: for outcomes to be recorded, whose CPU time counts, and for duplicates.
-const SETTLING: Duration = Duration::from_millis(200);
-/// Events before the measurement: connections are made, pages are touched.
-const WARM_UP: u32 = 64;
-
-/// The store's engine.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Engine {
-    Sled,
-    Redb,
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sled => "sled",
-            Self::Redb => "redb",
-        })
-    }
-}
+pub(super) const SETTLING: Duration = Duration::from_millis(200);
+/// Events before a measurement: connections are made, pages are touched.
+pub(super) const WARM_UP: u32 = 64;
 
 /// What is measured.
 #[derive(Debug, Serialize)]
@@ -60,68 +42,73 @@ impl fmt::Display for Cell {
 }
 
 impl Cell {
-    /// Runs it once.
+    /// Runs it once, on a daemon of its own.
     ///
     /// # Errors
     /// The daemon does not start or refuses something, or a delivery does not arrive.
     pub(super) async fn run(&self, setup: &Setup, receiver: &Receiver) -> Result<Figures> {
         let daemon = Daemon::start(setup, self.engine).await?;
-        daemon.prepare(receiver.address, self.fan_out).await?;
-        let plan = |events| Plan { emitters: self.emitters, events, seconds: self.seconds, fan_out: self.fan_out };
-        let warm_up = emitters::emit(&daemon.target, plan(WARM_UP)).await?;
-        self.wait_for(receiver, warm_up.acknowledgements.len()).await?;
+        daemon.prepare(&self.places(receiver), TIMEOUT_MILLISECONDS).await?;
+        self.warm_up(&daemon, receiver).await?;
+        let figures = self.measure(&daemon, receiver).await?;
+        daemon.stop().await?;
+        Ok(figures)
+    }
+
+    /// Where the deliveries of an event go: all to one destination.
+    pub(super) fn places(&self, receiver: &Receiver) -> Vec<SocketAddr> {
+        vec![receiver.addresses[0]; self.fan_out as usize]
+    }
+
+    /// What is not measured.
+    ///
+    /// # Errors
+    /// A delivery does not arrive.
+    pub(super) async fn warm_up(&self, daemon: &Daemon, receiver: &Receiver) -> Result<()> {
+        let load = self.emit(daemon, WARM_UP).await?;
+        receiver.wait_for(self.deliveries(&load)).await?;
         tokio::time::sleep(SETTLING).await;
         receiver.take();
+        Ok(())
+    }
 
-        let connections = receiver.connections();
-        let (began, machine) = (Instant::now(), machine_cpu_seconds()?);
-        let (cpu, own) = (daemon.cpu_seconds()?, own_cpu_seconds());
-        let load = emitters::emit(&daemon.target, plan(self.events)).await?;
-        self.wait_for(receiver, load.acknowledgements.len()).await?;
+    /// One burst, on a daemon that has nothing else to do.
+    ///
+    /// # Errors
+    /// A delivery does not arrive or fails.
+    pub(super) async fn measure(&self, daemon: &Daemon, receiver: &Receiver) -> Result<Figures> {
+        let (connections, meter) = (receiver.connections(), Meter::start(daemon)?);
+        let load = self.emit(daemon, self.events).await?;
+        let expected = self.deliveries(&load);
+        receiver.wait_for(expected).await?;
         tokio::time::sleep(SETTLING).await;
-        let (cpu, own) = (daemon.cpu_seconds()? - cpu, own_cpu_seconds() - own);
-        let others = (machine_cpu_seconds()? - machine - cpu - own).max(0.0) / began.elapsed().as_secs_f64();
+        let usage = meter.stop(daemon)?;
         let connections = receiver.connections() - connections;
 
-        let memory = daemon.peak_memory_bytes()?;
+        let memory = daemon.peak_memory_mebibytes()?;
         daemon.check_settled().await?;
         let arrivals = receiver.take();
-        let distinct = arrivals.iter().map(|arrival| &*arrival.delivery).collect::<HashSet<_>>().len();
-        let expected = self.deliveries(load.acknowledgements.len());
+        let distinct = distinct(&arrivals);
         if distinct != expected {
             bail!("{expected} deliveries were acknowledged, but {distinct} arrived");
         }
-        daemon.stop().await?;
         let mut figures = Figures::of(&load, &arrivals)?;
         let thousands = count(expected) / 1e3;
-        figures.cpu_seconds_per_thousand = cpu / thousands;
-        figures.load_cpu_seconds_per_thousand = own / thousands;
-        figures.peak_memory_mebibytes = memory / f64::from(1 << 20);
-        figures.others_cores = others;
+        figures.cpu_seconds_per_thousand = usage.daemon_seconds / thousands;
+        figures.load_cpu_seconds_per_thousand = usage.own_seconds / thousands;
+        figures.peak_memory_mebibytes = memory;
+        figures.others_cores = usage.others_cores;
         figures.duplicates = count(arrivals.len() - distinct);
         figures.connections = count(connections);
         Ok(figures)
     }
 
-    fn deliveries(&self, events: usize) -> usize {
-        events * self.fan_out as usize
+    async fn emit(&self, daemon: &Daemon, events: u32) -> Result<Load> {
+        let Self { fan_out, emitters, seconds, .. } = *self;
+        emitters::emit(&daemon.target, Plan { emitters, events, seconds, fan_out, per_second: None }).await
     }
 
-    async fn wait_for(&self, receiver: &Receiver, events: usize) -> Result<()> {
-        let expected = self.deliveries(events);
-        let deadline = Instant::now() + PATIENCE;
-        while receiver.count() < expected {
-            if Instant::now() > deadline {
-                bail!("{} of {expected} deliveries arrived within {} s", receiver.count(), PATIENCE.as_secs());
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        Ok(())
+    fn deliveries(&self, load: &Load) -> usize {
+        load.acknowledgements.len() * self.fan_out as usize
     }
-}
-
-/// The processor time of this process in seconds: emitters and receiver.
-fn own_cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default()).as_secs_f64()
 }

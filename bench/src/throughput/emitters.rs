@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) seconds: u32,
     /// How many deliveries each acknowledgement must name.
     pub(super) fan_out: u32,
+    /// Events a second of all together; none: each emits again as soon as it was answered.
+    pub(super) per_second: Option<u32>,
 }
 
 /// An emission that the daemon took.
@@ -101,6 +103,11 @@ async fn emitter(
         let sequence = next.fetch_add(1, Ordering::Relaxed);
         if sequence >= plan.events || began.elapsed() > time {
             return Ok(acknowledgements);
+        }
+        if let Some(rate) = plan.per_second {
+            // Each at its moment, however long the one before it took.
+            let due = began + Duration::from_secs(sequence.into()) / rate;
+            tokio::time::sleep_until(due.into()).await;
         }
         let request = Request::post("/api/v1/plugins/bench/hooks/tick")
             .header(header::HOST, &host)

@@ -2,7 +2,9 @@
 
 use super::cell::Cell;
 use super::emitters::Load;
+use super::goals::Goals;
 use crate::receiver::Arrival;
+use crate::report::Goal;
 use crate::statistics::{count, median, percentile};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -49,7 +51,8 @@ impl Figures {
         "events",
         "acked/s",
         "deliveries/s",
-        "ack p50 / p99 ms",
+        "ack p50 ms",
+        "ack p99 ms",
         "delivery p50 / p99 ms",
         "CPU-s per 1,000",
         "load's",
@@ -106,16 +109,28 @@ impl Figures {
 
     /// The table's row for a cell.
     pub(super) fn row(&self, cell: &Cell) -> Vec<String> {
+        let goals = Goals::of(cell);
+        let beside = |goal: Option<Goal>, figure: f64, text: String| match goal {
+            Some(goal) => goal.beside(figure, &text),
+            None => text,
+        };
+        let digits = |figure: f64| format!("{figure:.2}");
+        let (p50, p99) = (self.acknowledgement_p50_milliseconds, self.acknowledgement_p99_milliseconds);
         vec![
             cell.engine.to_string(),
             cell.fan_out.to_string(),
             cell.emitters.to_string(),
             format!("{:.0}", self.events),
             format!("{:.0}", self.events_per_second),
-            format!("{:.0}", self.deliveries_per_second),
-            format!("{:.2} / {:.2}", self.acknowledgement_p50_milliseconds, self.acknowledgement_p99_milliseconds),
+            beside(goals.deliveries_per_second, self.deliveries_per_second, format!("{:.0}", self.deliveries_per_second)),
+            beside(goals.acknowledgement_p50_milliseconds, p50, digits(p50)),
+            beside(goals.acknowledgement_p99_milliseconds, p99, digits(p99)),
             format!("{:.2} / {:.2}", self.delivery_p50_milliseconds, self.delivery_p99_milliseconds),
-            format!("{:.3}", self.cpu_seconds_per_thousand),
+            beside(
+                goals.cpu_seconds_per_thousand,
+                self.cpu_seconds_per_thousand,
+                format!("{:.3}", self.cpu_seconds_per_thousand),
+            ),
             format!("{:.3}", self.load_cpu_seconds_per_thousand),
             format!("{:.2}", self.others_cores),
             format!("{:.0}", self.peak_memory_mebibytes),

@@ -2,27 +2,42 @@
 //!
 //! For each engine, fan-out and number of emitters: a fresh data directory, an event type, as many webhook subscriptions
 //! as the fan-out, then a burst of emissions, each acknowledged when it is on the disk, until every delivery arrived.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`backlog`] | many deliveries that waited are worked off |
+//! | [`hanging`] | what destinations that never answer cost those that do |
+//! | `cell`, `figures`, `goals` | one burst on an empty queue, what it came to, what it is meant to come to |
+//! | `emitters` | the load |
+//! | `setup`, `daemon`, `process`, `usage` | the daemon, and who used the processors |
 
+pub(crate) mod backlog;
 mod cell;
 mod daemon;
 mod emitters;
 mod figures;
+mod goals;
+pub(crate) mod hanging;
+mod process;
+mod setup;
+mod usage;
 
 use crate::Common;
 use crate::receiver::Receiver;
 use crate::report::Section;
 use anyhow::{Context, Result};
-use cell::{Cell, Engine};
+use cell::Cell;
 use clap::Args;
 use figures::Figures;
-use std::path::{Path, PathBuf};
+use goals::Goals;
+use serde::Serialize;
+use std::path::Path;
 
 /// What to measure.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// The store's engine.
-    #[arg(long, value_enum, default_value_t)]
-    engine: Engines,
+    #[command(flatten)]
+    choice: setup::Choice,
     /// Deliveries for each event: 1 and 10 unless set.
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=100))]
     fan_out: Vec<u32>,
@@ -35,37 +50,23 @@ pub(crate) struct Options {
     /// How long a run emits at most, in seconds; 3 unless set, 1 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: Option<u32>,
-    /// The daemon; `postern` beside this program unless set.
-    #[arg(long, value_name = "FILE")]
-    daemon: Option<PathBuf>,
-    /// The daemon's `[log] level`; `warn` unless set, so that no line is written for a delivery.
-    #[arg(long, value_name = "LEVEL")]
-    log: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Engines {
-    Sled,
-    Redb,
-    #[default]
-    Both,
+/// A cell as programs read it.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    cell: &'a Cell,
+    #[serde(flatten)]
+    figures: &'a Figures,
+    goals: Goals,
 }
 
 /// Runs every cell as often as asked, all cells in turns.
 pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) -> Result<Section> {
     let cells = cells(options, common);
-    let program = match &options.daemon {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?.with_file_name("postern"),
-    };
-    let compiled = tempfile::Builder::new().prefix("postern-bench-cache-").tempdir_in(directory)?;
-    let setup = daemon::Setup {
-        program,
-        directory: directory.to_owned(),
-        compile_cache: compiled.path().to_owned(),
-        log: options.log.clone().unwrap_or_else(|| "warn".to_owned()),
-    };
-    let receiver = Receiver::start()?;
+    let setup = options.choice.setup(directory)?;
+    let receiver = Receiver::start(1)?;
     let mut runs: Vec<Vec<Figures>> = cells.iter().map(|_| Vec::new()).collect();
     for number in 1..=common.runs {
         for (cell, runs) in cells.iter().zip(&mut runs) {
@@ -75,36 +76,24 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         }
     }
     let medians: Vec<_> = runs.iter().map(|runs| Figures::median(runs)).collect();
-    let mut data = Vec::new();
-    for (cell, median) in cells.iter().zip(&medians) {
-        let mut object = serde_json::to_value(cell)?;
-        if let (Some(object), serde_json::Value::Object(figures)) = (object.as_object_mut(), serde_json::to_value(median)?) {
-            object.extend(figures);
-        }
-        data.push(object);
-    }
+    let data = cells.iter().zip(&medians).map(|(cell, figures)| Row { cell, figures, goals: Goals::of(cell) });
     Ok(Section {
         name: "throughput",
         title: format!("The daemon under load, payload {} bytes, every acknowledgement durable", emitters::PAYLOAD),
         columns: Figures::COLUMNS.to_vec(),
         rows: cells.iter().zip(&medians).map(|(cell, median)| median.row(cell)).collect(),
         notes: vec![
-            "Load, daemon and receiver share the cores. CPU is the daemon's user and system time in seconds for 1,000 deliveries, and beside it that of load and receiver together; others' cores is what the rest of the machine used meanwhile. Deliveries/s count from the first emission to the last arrival; a delivery's latency from its acknowledgement to its arrival (0 if it came first).".into(),
+            "Load, daemon and receiver share the cores. CPU is the daemon's user and system time in seconds for 1,000 deliveries, and beside it that of load and receiver together; others' cores is what the rest of the machine used meanwhile. Deliveries/s count from the first emission to the last arrival; a delivery's latency from its acknowledgement to its arrival (0 if it came first). In parentheses: what a quiet machine with two cores is meant to reach.".into(),
             format!("Every delivery arrived in every run. Log level {}.", setup.log),
         ],
-        data: data.into(),
+        data: serde_json::to_value(data.collect::<Vec<_>>())?,
     })
 }
 
 fn cells(options: &Options, common: &Common) -> Vec<Cell> {
     let or = |chosen: &[u32], usual: &[u32]| if chosen.is_empty() { usual.to_vec() } else { chosen.to_vec() };
-    let engines: &[Engine] = match options.engine {
-        Engines::Sled => &[Engine::Sled],
-        Engines::Redb => &[Engine::Redb],
-        Engines::Both => &[Engine::Sled, Engine::Redb],
-    };
     let mut cells = Vec::new();
-    for &engine in engines {
+    for &engine in options.choice.engines() {
         for &fan_out in &or(&options.fan_out, &[1, 10]) {
             for &emitters in &or(&options.emitters, &[1, 16, 64]) {
                 let events =

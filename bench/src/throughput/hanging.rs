@@ -1,0 +1,211 @@
+//! Neighbours that hang: each event goes to ten destinations, of which two go on answering like the rest, or stop. What the
+//! eight healthy ones notice of it, at a steady rate that leaves the machine room.
+//!
+//! They hang only after the warm-up: a destination that was quick so far has more deliveries on their way to it than one of
+//! which nothing is known.
+
+use super::cell::{SETTLING, WARM_UP};
+use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
+use super::emitters::{self, Plan};
+use super::figures::Figures;
+use super::setup::{Choice, Engine, Setup};
+use super::usage::Meter;
+use crate::Common;
+use crate::receiver::{Receiver, distinct};
+use crate::report::{Goal, Section};
+use crate::statistics::{count, median};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Destinations that always answer, and those that may hang.
+const HEALTHY: usize = 8;
+const OTHERS: usize = 2;
+/// How many emit, so that one that waits for its answer keeps no other from its moment.
+const EMITTERS: u32 = 16;
+/// The p99 of healthy deliveries beside hanging ones, as a multiple of what it is without.
+const GOAL: Goal = Goal::AtMost(1.5);
+
+/// What to measure.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    choice: Choice,
+    /// Events a second, of which each makes ten deliveries; 100 unless set.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: Option<u32>,
+    /// How long a run lasts, in seconds; 15 unless set, 4 with --quick.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: Option<u32>,
+    /// How long the provider waits for an answer, in milliseconds; 10,000 unless set, 1,000 with --quick.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1_000..=60_000))]
+    timeout: Option<u32>,
+}
+
+/// How a run is made.
+struct Terms {
+    rate: u32,
+    seconds: u32,
+    timeout_milliseconds: u32,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    /// Events that were acknowledged in a second.
+    events_per_second: f64,
+    /// Healthy deliveries: from the acknowledgement to the arrival.
+    p50_milliseconds: f64,
+    p99_milliseconds: f64,
+    /// Requests that the two others received after the warm-up.
+    others_requests: f64,
+    /// Processors that everything else on the machine used.
+    others_cores: f64,
+}
+
+/// An engine's medians.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    engine: Engine,
+    answering: Run,
+    hanging: Run,
+    p99_ratio: f64,
+}
+
+/// Runs each engine as often as asked, with and without hanging destinations in turns.
+pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) -> Result<Section> {
+    let or = |chosen: Option<u32>, usual: u32, quick: u32| chosen.unwrap_or(if common.quick { quick } else { usual });
+    let terms = Terms {
+        rate: options.rate.unwrap_or(100),
+        seconds: or(options.seconds, 15, 4),
+        timeout_milliseconds: or(options.timeout, TIMEOUT_MILLISECONDS, 1_000),
+    };
+    let setup = options.choice.setup(directory)?;
+    let healthy = Receiver::start(HEALTHY)?;
+    let others = Receiver::start(OTHERS)?;
+    let engines = options.choice.engines();
+    let mut runs: Vec<[Vec<Run>; 2]> = engines.iter().map(|_| Default::default()).collect();
+    for number in 1..=common.runs {
+        for (&engine, runs) in engines.iter().zip(&mut runs) {
+            for (runs, hang) in runs.iter_mut().zip([false, true]) {
+                let what = format!("run {number} of {}, {engine}, {}", common.runs, if hang { "two hang" } else { "all answer" });
+                let run = terms.run(&setup, engine, [&healthy, &others], hang).await.with_context(|| what.clone())?;
+                eprintln!("{what}: p99 {:.2} ms", run.p99_milliseconds);
+                runs.push(run);
+            }
+        }
+    }
+    let row = |(&engine, runs): (&Engine, &[Vec<Run>; 2])| {
+        let [answering, hanging] = [0, 1].map(|index| Run::median(&runs[index]));
+        Row { engine, answering, hanging, p99_ratio: hanging.p99_milliseconds / answering.p99_milliseconds }
+    };
+    let rows: Vec<_> = engines.iter().zip(&runs).map(row).collect();
+    Ok(Section {
+        name: "hanging",
+        title: format!("Beside destinations that hang: {HEALTHY} healthy ones, {} events/s", terms.rate),
+        columns: Row::COLUMNS.to_vec(),
+        rows: rows.iter().map(Row::row).collect(),
+        notes: vec![format!(
+            "Each event goes to ten destinations. After a warm-up two of them go on like the rest, or take requests and never answer, until the provider gives up after {} s; in turns, each on a fresh data directory, {} s long. Latency is that of the eight healthy ones, from the acknowledgement to the arrival. Every one of their deliveries arrived. In parentheses: what is to be reached.",
+            f64::from(terms.timeout_milliseconds) / 1e3,
+            terms.seconds
+        )],
+        data: json!({ "goals": { "p99Ratio": GOAL }, "engines": rows }),
+    })
+}
+
+impl Terms {
+    async fn run(&self, setup: &Setup, engine: Engine, [healthy, others]: [&Receiver; 2], hang: bool) -> Result<Run> {
+        let daemon = Daemon::start(setup, engine).await?;
+        let places: Vec<SocketAddr> = healthy.addresses.iter().chain(&others.addresses).copied().collect();
+        daemon.prepare(&places, self.timeout_milliseconds).await?;
+        others.hang(false);
+        self.emit(&daemon, healthy, WARM_UP).await?;
+        others.wait_for(WARM_UP as usize * OTHERS).await?;
+        others.take();
+        others.hang(hang);
+        let meter = Meter::start(&daemon)?;
+        let figures = self.emit(&daemon, healthy, self.rate * self.seconds).await?;
+        let usage = meter.stop(&daemon)?;
+        // With requests that hang there is no orderly stop before their timeout.
+        drop(daemon);
+        let requests = others.take().len();
+        if requests == 0 {
+            bail!("nothing was sent to two of the destinations");
+        }
+        Ok(Run {
+            events_per_second: figures.events_per_second,
+            p50_milliseconds: figures.delivery_p50_milliseconds,
+            p99_milliseconds: figures.delivery_p99_milliseconds,
+            others_requests: count(requests),
+            others_cores: usage.others_cores,
+        })
+    }
+
+    /// Emits at the rate, until everything arrived at the healthy ones.
+    async fn emit(&self, daemon: &Daemon, healthy: &Receiver, events: u32) -> Result<Figures> {
+        let fan_out = u32::try_from(HEALTHY + OTHERS)?;
+        // Twice the time that it should take, so that falling behind shows in the rate.
+        let seconds = 2 * events.div_ceil(self.rate);
+        let plan = Plan { emitters: EMITTERS, events, seconds, fan_out, per_second: Some(self.rate) };
+        let load = emitters::emit(&daemon.target, plan).await?;
+        let expected = load.acknowledgements.len() * HEALTHY;
+        healthy.wait_for(expected).await?;
+        tokio::time::sleep(SETTLING).await;
+        let arrivals = healthy.take();
+        let distinct = distinct(&arrivals);
+        if distinct != expected {
+            bail!("{expected} deliveries to healthy destinations were acknowledged, but {distinct} arrived");
+        }
+        Figures::of(&load, &arrivals)
+    }
+}
+
+impl Run {
+    /// The median of each figure by itself.
+    fn median(runs: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(runs.iter().map(figure));
+        Self {
+            events_per_second: of(|run| run.events_per_second),
+            p50_milliseconds: of(|run| run.p50_milliseconds),
+            p99_milliseconds: of(|run| run.p99_milliseconds),
+            others_requests: of(|run| run.others_requests),
+            others_cores: of(|run| run.others_cores),
+        }
+    }
+}
+
+impl Row {
+    /// The table's columns.
+    const COLUMNS: &'static [&'static str] = &[
+        "engine",
+        "acked/s",
+        "p50 ms: all answer",
+        "two hang",
+        "p99 ms: all answer",
+        "two hang",
+        "p99 ratio",
+        "requests that hung",
+        "others' cores",
+    ];
+
+    fn row(&self) -> Vec<String> {
+        let Self { engine, answering, hanging, p99_ratio } = self;
+        vec![
+            engine.to_string(),
+            format!("{:.0}", hanging.events_per_second),
+            format!("{:.2}", answering.p50_milliseconds),
+            format!("{:.2}", hanging.p50_milliseconds),
+            format!("{:.2}", answering.p99_milliseconds),
+            format!("{:.2}", hanging.p99_milliseconds),
+            GOAL.beside(*p99_ratio, &format!("{p99_ratio:.2}")),
+            format!("{:.0}", hanging.others_requests),
+            format!("{:.2}", answering.others_cores.max(hanging.others_cores)),
+        ]
+    }
+}
