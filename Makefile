@@ -4,7 +4,7 @@
 CARGO ?= cargo
 POSTERN = target/debug/postern
 
-.PHONY: demo test run bench check fmt prepare build power
+.PHONY: demo test run bench check fmt prepare build power crash
 
 ## Watch one event on its whole way; KEEP=1 keeps the daemon running.
 demo: build
@@ -37,6 +37,10 @@ fmt:
 ## Cut the power under the store, again and again (needs root and loop devices).
 power: prepare
 	tests/power/power.sh
+
+## Kill the daemon under load, a hundred times on each engine: CRASH_KILLS=100 CRASH_SEED=1.
+crash: build
+	$(CARGO) test --package postern-tests --test it -- crash::long --ignored --nocapture --test-threads=1
 
 build: prepare
 	$(CARGO) build --package postern

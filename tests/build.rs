@@ -4,13 +4,19 @@ use postern_guest_builder::{Guest, Result, build};
 
 fn main() -> Result<()> {
     let migrating = |features| guest("postern-fixture-migrating", "tests/fixtures/migrating", features);
+    let tracker = |features| guest("postern-fixture-tracker", "tests/fixtures/tracker", features);
     build(&[
         guest("postern-fixture-connected", "tests/fixtures/connected", &[]),
+        guest("postern-fixture-courier", "tests/fixtures/courier", &[]),
         guest("postern-fixture-hostile", "tests/fixtures/hostile", &[]),
+        guest("postern-fixture-stock", "tests/fixtures/stock", &[]),
         migrating(&[]),
         migrating(&["renamed"]),
         migrating(&["renamed", "repaired"]),
         migrating(&["plain"]),
+        tracker(&[]),
+        tracker(&["paced"]),
+        tracker(&["repaired"]),
     ])?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::{Api, Engine};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A `postern serve` with a directory of its own. It is killed when this is dropped.
@@ -81,7 +82,15 @@ impl Daemon {
 
     /// Asks it to end, without waiting.
     pub fn signal_terminate(&self) {
-        let status = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status().expect("sh runs");
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal: `TERM`, `INT`.
+    ///
+    /// # Panics
+    /// It cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().expect("sh runs");
         assert!(status.success(), "the signal could not be sent");
     }
 
@@ -113,6 +122,13 @@ impl Daemon {
     pub async fn try_restart(&mut self) -> Result<(), Ended> {
         (self.child, self.api) = Self::run(&self.home, self.address_space).await?;
         Ok(())
+    }
+
+    /// Starts it again and kills it this time later, wherever it is then.
+    pub async fn restart_and_kill(&mut self, after: Duration) {
+        self.child = serve(&self.home, self.address_space);
+        tokio::time::sleep(after).await;
+        self.kill_9();
     }
 
     /// Starts another daemon on the same data, which is to refuse.

@@ -24,6 +24,7 @@ pub struct Builder {
     engine: Engine,
     changes: Vec<toml::Table>,
     pub(crate) address_space: Option<u64>,
+    data: Option<PathBuf>,
 }
 
 /// A process that ended.
@@ -73,6 +74,13 @@ impl Builder {
         self
     }
 
+    /// Keeps the data in this directory, which may be on another file system.
+    #[must_use]
+    pub fn data(mut self, directory: &Path) -> Self {
+        self.data = Some(directory.to_owned());
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -84,6 +92,7 @@ impl Builder {
             let daemon = Daemon::launch(Self::default()).await;
             daemon.add_hostile().await;
             daemon.add_connected().await;
+            daemon.add_tracker().await;
         })
         .await;
         Daemon::launch(self).await
@@ -102,6 +111,9 @@ impl Builder {
             merge(&mut table, change);
         }
         fs::write(home.join("postern.toml"), table.to_string()).expect("the configuration can be written");
+        if let Some(data) = &self.data {
+            std::os::unix::fs::symlink(data, home.join("data")).expect("a link to the data");
+        }
     }
 }
 

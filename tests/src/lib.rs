@@ -9,6 +9,7 @@
 //! | [`launch`] | where the binary is, and the configuration that tests run with |
 //! | [`api`] | calls of the HTTP API, with the whole answer |
 //! | [`platform`] | what most tests need: an event type, subscriptions, emissions, settled deliveries |
+//! | [`tracker`] | the provider that keeps issues, and events about entities |
 //! | [`chat`] | the provider with a connection, and the chat that it speaks to |
 //! | [`receiver`] | an HTTP server that records requests and answers from a script |
 //! | [`wait`] | waiting for a condition |
@@ -19,6 +20,7 @@ pub mod daemon;
 pub mod launch;
 pub mod platform;
 pub mod receiver;
+pub mod tracker;
 pub mod wait;
 
 pub use api::{Answer, Api};
@@ -29,8 +31,14 @@ pub use receiver::{Received, Receiver, Reply};
 /// A provider that misbehaves on request, as a component.
 pub static HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-hostile.wasm"));
 
+/// A provider that carries a secret to a host of choice, as a component.
+pub static COURIER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-courier.wasm"));
+
 /// A provider with a connection, as a component.
 pub static CONNECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-connected.wasm"));
+
+/// A provider whose HTTP client is a stock one, as a component.
+pub static STOCK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-stock.wasm"));
 
 /// The builds of a provider whose settings change; see its crate.
 pub mod migrating {

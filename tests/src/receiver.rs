@@ -3,11 +3,13 @@
 use crate::wait::within;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 /// A request that arrived.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// When the whole of it was there.
+    pub at: Instant,
 }
 
 impl Received {
@@ -51,16 +55,23 @@ pub enum Reply {
     Full(u16, Vec<(&'static str, String)>, String),
     /// Answers 200 with the request's headers and body in header and body.
     Echo,
-    /// Waits until [`Receiver::release`], then answers 200.
+    /// Waits until [`Receiver::release`] or [`Receiver::release_one`], then answers 200.
     Hold,
+    /// Waits likewise, then does this.
+    HoldThen(Box<Reply>),
     /// Closes the connection.
     Close,
 }
 
-#[derive(Debug)]
 struct Script {
     next: VecDeque<Reply>,
-    otherwise: Reply,
+    otherwise: Box<dyn FnMut(&Received) -> Reply + Send>,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("next", &self.next).finish_non_exhaustive()
+    }
 }
 
 /// A receiver on a free port of 127.0.0.1.
@@ -70,7 +81,8 @@ pub struct Receiver {
     requests: mpsc::UnboundedReceiver<Received>,
     connections: Arc<AtomicUsize>,
     script: Arc<Mutex<Script>>,
-    release: watch::Sender<bool>,
+    /// A permit for each request that is let go; closed when all are.
+    held: Arc<Semaphore>,
 }
 
 impl Receiver {
@@ -81,22 +93,22 @@ impl Receiver {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let script = Arc::new(Mutex::new(Script { next: VecDeque::new(), otherwise: Reply::Status(200) }));
+        let script = Arc::new(Mutex::new(Script { next: VecDeque::new(), otherwise: Box::new(|_| Reply::Status(200)) }));
         let connections = Arc::new(AtomicUsize::new(0));
         let (sender, requests) = mpsc::unbounded_channel();
-        let (release, released) = watch::channel(false);
-        let (counter, replies) = (connections.clone(), script.clone());
+        let held = Arc::new(Semaphore::new(0));
+        let (counter, replies, holding) = (connections.clone(), script.clone(), held.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                let (sender, replies, released) = (sender.clone(), replies.clone(), released.clone());
+                let (sender, replies, held) = (sender.clone(), replies.clone(), holding.clone());
                 tokio::spawn(async move {
                     // A daemon that is killed in the middle breaks its connections.
-                    let _ = answer(stream, &sender, &replies, released).await;
+                    let _ = answer(stream, &sender, &replies, &held).await;
                 });
             }
         });
-        Self { port, requests, connections, script, release }
+        Self { port, requests, connections, script, held }
     }
 
     /// One that answers every request likewise.
@@ -113,12 +125,22 @@ impl Receiver {
 
     /// From now on, whatever the script does not cover is answered thus.
     pub fn always(&self, reply: Reply) {
-        self.script.lock().expect("no panic").otherwise = reply;
+        self.decide(move |_| reply.clone());
+    }
+
+    /// From now on, whatever the script does not cover is shown to this, which says how it is answered.
+    pub fn decide(&self, decide: impl FnMut(&Received) -> Reply + Send + 'static) {
+        self.script.lock().expect("no panic").otherwise = Box::new(decide);
     }
 
     /// Lets go what [`Reply::Hold`] holds, now and from now on.
     pub fn release(&self) {
-        self.release.send_replace(true);
+        self.held.close();
+    }
+
+    /// Lets go one request that is held: the one that has been for longest. If there is none, the next will not be held.
+    pub fn release_one(&self) {
+        self.held.add_permits(1);
     }
 
     /// Its port.
@@ -179,22 +201,26 @@ async fn answer(
     mut stream: TcpStream,
     requests: &mpsc::UnboundedSender<Received>,
     script: &Mutex<Script>,
-    mut released: watch::Receiver<bool>,
+    held: &Semaphore,
 ) -> std::io::Result<()> {
     let Some(received) = read(&mut stream).await? else { return Ok(()) };
     let reply = {
         let mut script = script.lock().expect("no panic");
-        script.next.pop_front().unwrap_or_else(|| script.otherwise.clone())
+        match script.next.pop_front() {
+            Some(reply) => reply,
+            None => (script.otherwise)(&received),
+        }
     };
     let echo = json!({ "headers": received.headers, "body": String::from_utf8_lossy(&received.body) }).to_string();
     let credentials = received.header("authorization").to_owned();
     let _ = requests.send(received);
+    let reply = match reply {
+        Reply::Hold => held_back(held, Reply::Status(200)).await,
+        Reply::HoldThen(then) => held_back(held, *then).await,
+        reply => reply,
+    };
     let (status, headers, body) = match reply {
-        Reply::Close => return Ok(()),
-        Reply::Hold => {
-            let _ = released.wait_for(|released| *released).await;
-            (200, Vec::new(), String::new())
-        }
+        Reply::Close | Reply::Hold | Reply::HoldThen(_) => return Ok(()),
         Reply::Status(status) => (status, Vec::new(), String::new()),
         Reply::Full(status, headers, body) => (status, headers, body),
         Reply::Echo => (200, vec![("X-Echo", credentials)], echo),
@@ -205,6 +231,13 @@ async fn answer(
     }
     stream.write_all(format!("{text}\r\n{body}").as_bytes()).await?;
     stream.shutdown().await
+}
+
+async fn held_back(held: &Semaphore, then: Reply) -> Reply {
+    if let Ok(permit) = held.acquire().await {
+        permit.forget();
+    }
+    then
 }
 
 /// None if the connection was closed before a whole request came.
@@ -233,5 +266,5 @@ async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Received>> {
             return Ok(None);
         }
     }
-    Ok(Some(Received { method, target, headers, body: bytes[head + 4..end].to_vec() }))
+    Ok(Some(Received { method, target, headers, body: bytes[head + 4..end].to_vec(), at: Instant::now() }))
 }

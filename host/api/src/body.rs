@@ -132,8 +132,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         Query::<T>::from_request_parts(parts, state)
             .await
             .map(|Query(value)| Self(value))
-            .map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, "bad-query", rejection.body_text()))
+            .map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, "bad-query", without_prefix(&rejection.body_text())))
     }
+}
+
+/// What does not fit, without the words of the library that found it.
+fn without_prefix(text: &str) -> &str {
+    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text)
 }
 
 /// Which part of a listing: `?limit=&cursor=`.

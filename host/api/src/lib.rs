@@ -18,6 +18,7 @@
 //! | [`answer`] | what calls answer with when they succeed |
 //! | [`body`] | reads JSON bodies, with the place of what does not fit |
 //! | [`cloud_events`] | CloudEvents in the three modes of HTTP |
+//! | [`figures`] | the figures of the process, for whoever collects them |
 //! | [`etag`] | revisions as entity tags |
 //! | [`document`] | the API's description, made of the handlers' signatures |
 //! | [`routes`] | the calls |
@@ -31,6 +32,7 @@ pub mod client;
 pub mod cloud_events;
 mod document;
 pub mod etag;
+pub mod figures;
 pub mod path;
 pub mod problem;
 pub mod routes;
@@ -39,6 +41,7 @@ pub mod throttle;
 pub mod token;
 
 use client::Subnet;
+use figures::Figures;
 use postern_delivery::Catalog;
 use postern_store::Store;
 use std::sync::Arc;
@@ -58,6 +61,8 @@ pub struct App {
     pub tokens: Arc<Tokens>,
     /// How many credentials of an address may fail.
     pub throttle: Arc<Throttle>,
+    /// What was counted and measured.
+    pub figures: Arc<Figures>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[Subnet]>,
 }

@@ -156,7 +156,7 @@ impl From<postern_store::Error> for Problem {
             Store::Conflict { .. } => Self::new(StatusCode::CONFLICT, "conflict", detail),
             Store::BadCursor => Self::new(StatusCode::BAD_REQUEST, "bad-cursor", detail),
             Store::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail),
-            Store::Locked(_) | Store::Damaged(_) | Store::LostClaim(_) | Store::Failed(_) => {
+            Store::Locked(_) | Store::Damaged(_) | Store::Lost { .. } | Store::LostClaim(_) | Store::Failed(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-failed", detail)
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::id::{DeliveryId, EventTypeId, ProviderId, SubscriptionId, TenantId};
 use crate::time::Timestamp;
+use crate::timings::Timings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -372,6 +373,12 @@ pub struct Exchange {
     /// The address that was connected to, as `192.0.2.1:443`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The version of HTTP that was spoken: `HTTP/1.1`, `HTTP/2.0`. None: there was no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_version: Option<String>,
+    /// Where the time went.
+    #[serde(default, skip_serializing_if = "Timings::is_empty")]
+    pub timings: Timings,
     /// What became of it.
     #[serde(flatten)]
     pub result: ExchangeResult,

@@ -96,6 +96,11 @@ impl HostPattern {
         }
     }
 
+    /// Whether it fits every host.
+    pub fn is_any_host(&self) -> bool {
+        matches!(self, Self::Literal(Literal { host: HostRule::Any, .. }))
+    }
+
     /// Whether the host and port of `url` fit, whatever the scheme: for the list of hosts that plain HTTP is allowed for.
     pub fn covers_host(&self, url: &Url) -> bool {
         matches!(self, Self::Literal(literal) if literal.covers(url))
@@ -223,11 +228,16 @@ impl fmt::Display for HostPattern {
 
 impl fmt::Display for FieldReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let section = match self.section {
-            Section::Config => "config",
-            Section::Connection => "connection",
-        };
-        write!(f, "{{{section}.{}}}", self.name)
+        write!(f, "{{{}.{}}}", self.section, self.name)
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Config => "config",
+            Self::Connection => "connection",
+        })
     }
 }
 

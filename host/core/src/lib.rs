@@ -12,10 +12,13 @@
 //! | [`subscription`] | who wants what, delivered how |
 //! | [`connection`] | settings and credentials that many subscriptions share |
 //! | [`delivery`] | one event for one subscription: its state, its attempts, its exchanges |
+//! | [`timings`] | where the time of an exchange went |
 //! | [`retry`] | when a failed delivery is tried again |
 //! | [`rate_limit`] | how many deliveries a subscription gets in so much time |
 //! | [`host_pattern`] | hosts that a provider asks for or is granted |
 //! | [`manifest`] | what a provider says of itself, checked |
+//! | [`secret_hosts`] | the hosts that one secret may go to |
+//! | [`oauth2`] | access tokens that the host fetches |
 //! | [`grant`] | what an operator allows a provider |
 //! | `schema` | the JSON Schemas of ids, times and patterns |
 
@@ -27,11 +30,14 @@ pub mod host_pattern;
 pub mod id;
 pub mod json;
 pub mod manifest;
+pub mod oauth2;
 pub mod rate_limit;
 pub mod retry;
 mod schema;
+pub mod secret_hosts;
 pub mod subscription;
 pub mod time;
+pub mod timings;
 
 pub use connection::Connection;
 pub use delivery::{Attempt, Delivery, Exchange};

@@ -3,6 +3,7 @@
 use crate::host_pattern::{HostPattern, Section};
 use crate::id::{PluginId, ProviderId};
 use crate::subscription::EventPattern;
+use crate::{oauth2, secret_hosts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -186,16 +187,24 @@ impl Manifest {
             .collect::<Result<_, _>>()?;
         let config = settings_schema("config", draft.config)?;
         let connection = draft.connection.map(|connection| settings_schema("connection", connection)).transpose()?;
-        for host in &hosts {
-            if let HostPattern::Field(field) = host {
+        let knows = |pattern: &HostPattern| match pattern {
+            HostPattern::Literal(_) => true,
+            HostPattern::Field(field) => {
                 let schema = match field.section {
                     Section::Config => Some(&config.schema),
                     Section::Connection => connection.as_ref().map(|connection| &connection.schema),
                 };
-                if schema.and_then(|schema| schema.get("properties")?.get(&field.name)).is_none() {
-                    return Err(bad("hosts")(format!("`{field}` names a field that its schema does not have")));
-                }
+                schema.and_then(|schema| schema.get("properties")?.get(&field.name)).is_some()
             }
+        };
+        if let Some(unknown) = hosts.iter().find(|host| !knows(host)) {
+            return Err(bad("hosts")(format!("`{unknown}` names a field that its schema does not have")));
+        }
+        secret_hosts::check(&config.schema, Section::Config, &knows).map_err(bad("config"))?;
+        oauth2::check(&config.schema, false).map_err(bad("config"))?;
+        if let Some(connection) = &connection {
+            oauth2::check(&connection.schema, true).map_err(bad("connection"))?;
+            secret_hosts::check(&connection.schema, Section::Connection, &knows).map_err(bad("connection"))?;
         }
         if draft.rate.is_some_and(|rate| rate.calls == 0 || rate.per_milliseconds == 0) {
             return Err(bad("rate")("both numbers must be at least 1".into()));
@@ -272,6 +281,17 @@ mod tests {
         assert_eq!(check(|d| d.config = (0, "{}".into())), "config");
         assert_eq!(check(|d| d.config = (1, "[]".into())), "config");
         assert_eq!(check(|d| d.connection = Some((1, "{".into()))), "connection");
+        let secret = |hosts: &str| {
+            (1, format!(r#"{{"type":"object","properties":{{"t":{{"type":"string","writeOnly":true,"x-hosts":{hosts}}}}}}}"#))
+        };
+        let refused = |change: &dyn Fn(&mut Draft)| {
+            let mut draft = draft();
+            change(&mut draft);
+            Manifest::check(&"postern".parse().unwrap(), draft).unwrap_err().field
+        };
+        assert_eq!(refused(&|d| (d.hosts, d.config) = (Vec::new(), secret(r#"["*"]"#))), "config");
+        assert_eq!(refused(&|d| d.connection = Some(secret(r#"["{config.url}"]"#))), "connection");
+        assert_eq!(refused(&|d| d.connection = Some(secret(r#"["{connection.url}"]"#))), "connection");
         assert_eq!(check(|d| d.supported_events = Some(vec!["*".into()])), "supported-events");
         assert_eq!(check(|d| d.description = "x".repeat(1001)), "description");
         assert_eq!(check(|d| d.documentation.setup_guide = Some("x".repeat(300_000))), "texts");

@@ -2,7 +2,7 @@
 
 use crate::commands::{apply, audit, config, connection, delivery, event, provider, secrets, serve, store, subscription, token};
 use crate::demo;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use postern_client::Client;
 
@@ -27,16 +27,16 @@ pub(crate) enum Command {
     /// Event types and events: register, emit, list, show.
     #[command(subcommand)]
     Event(event::Command),
-    /// Providers: list, show, add, approve, grant, test, remove.
+    /// Providers: list, show, add, approve, grant, test, enable, disable, remove.
     #[command(subcommand)]
     Provider(provider::Command),
-    /// Subscriptions: create, list, show, update, enable, disable, delete.
+    /// Subscriptions: create, list, show, update, test, enable, disable, delete.
     #[command(subcommand)]
     Subscription(subscription::Command),
     /// Connections, the settings that subscriptions share: create, list, show, update, test, delete.
     #[command(subcommand)]
     Connection(connection::Command),
-    /// Deliveries: list, show.
+    /// Deliveries: list, show, failures, retry, cancel, replay, destinations.
     #[command(subcommand)]
     Delivery(delivery::Command),
     /// Who changed what: list.
@@ -75,6 +75,11 @@ pub(crate) struct Remote {
 impl Remote {
     /// A client for it.
     pub(crate) fn client(&self) -> Result<Client> {
-        Ok(Client::new(&self.server, self.token.clone())?)
+        if !["http://", "https://"].iter().any(|scheme| self.server.starts_with(scheme)) {
+            bail!("`{}` is no URL of a daemon; --server or POSTERN_URL is for example http://127.0.0.1:7676", self.server);
+        }
+        // A variable that is set to nothing is a token that is not there.
+        let token = self.token.clone().filter(|token| !token.is_empty());
+        Ok(Client::new(&self.server, token)?)
     }
 }

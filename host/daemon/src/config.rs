@@ -8,7 +8,7 @@ use postern_core::retry::{Policy, Schedule, Span};
 use postern_delivery::catalog::{LONGEST_BACKLOG, ProviderLimits};
 use postern_delivery::coordinator::Options;
 use postern_delivery::schedule::{BreakerOptions, Limits};
-use postern_egress::AllowRule;
+use postern_egress::{AllowRule, RecordBodies};
 use postern_store::Engine;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) providers: Providers,
     pub(crate) sandbox: postern_runtime::Limits,
     pub(crate) retention: Retention,
+    pub(crate) telemetry: Telemetry,
     pub(crate) log: Log,
 }
 
@@ -39,6 +40,7 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     pub(crate) trusted_proxies: Vec<Subnet>,
     pub(crate) failed_logins_per_minute: u32,
+    pub(crate) open_metrics: bool,
 }
 
 impl Default for Server {
@@ -47,6 +49,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 7676)),
             trusted_proxies: Vec::new(),
             failed_logins_per_minute: throttle::DEFAULT_LIMIT,
+            open_metrics: false,
         }
     }
 }
@@ -77,7 +80,9 @@ pub(crate) struct Secrets {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Egress {
     pub(crate) allow: Vec<AllowRule>,
+    pub(crate) hosts: Vec<HostPattern>,
     pub(crate) plain_http: Vec<HostPattern>,
+    pub(crate) record_bodies: RecordBodies,
     pub(crate) limits: postern_egress::Limits,
 }
 
@@ -161,6 +166,20 @@ impl Default for Retention {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Telemetry {
+    /// Empty: nothing is traced.
+    pub(crate) otlp: String,
+    pub(crate) sampling: f64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp: String::new(), sampling: 1.0 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Log {
     pub(crate) level: String,
     pub(crate) format: Format,
@@ -177,6 +196,25 @@ impl Default for Log {
 pub(crate) enum Format {
     Text,
     Json,
+}
+
+impl Telemetry {
+    /// Where traces go, if anywhere.
+    pub(crate) fn collector(&self) -> Result<Option<reqwest::Url>> {
+        if self.otlp.is_empty() {
+            return Ok(None);
+        }
+        // What is wrong is not repeated: it may hold a password.
+        let url: reqwest::Url =
+            self.otlp.parse().context("[telemetry] otlp is no URL; it looks like \"http://collector:4318\"")?;
+        if !["http", "https"].contains(&url.scheme()) || url.query().is_some() || url.fragment().is_some() {
+            bail!("[telemetry] otlp must be the http or https URL of a collector, \"http://collector:4318\", without a query");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            bail!("[telemetry] otlp must hold no credentials; set OTEL_EXPORTER_OTLP_HEADERS=\"authorization=…\" instead");
+        }
+        Ok(Some(url))
+    }
 }
 
 impl Config {
@@ -211,6 +249,14 @@ impl Config {
     fn check(&self) -> Result<()> {
         if !(1..=1_000_000).contains(&self.server.failed_logins_per_minute) {
             bail!("[server] failed-logins-per-minute is {}; it must be from 1 to 1000000", self.server.failed_logins_per_minute);
+        }
+        if !(0.0..=1.0).contains(&self.telemetry.sampling) {
+            bail!("[telemetry] sampling is {}; it must be from 0 to 1", self.telemetry.sampling);
+        }
+        self.telemetry.collector()?;
+        let fields = |patterns: &[HostPattern]| patterns.iter().find(|pattern| matches!(pattern, HostPattern::Field(_))).cloned();
+        if let Some(field) = fields(&self.egress.hosts).or_else(|| fields(&self.egress.plain_http)) {
+            bail!("[egress] hosts and plain-http name hosts; `{field}` is for manifests and grants");
         }
         if !(0.0..=1.0).contains(&self.delivery.jitter) {
             bail!("[delivery] jitter is {}; it must be from 0 to 1", self.delivery.jitter);
@@ -368,9 +414,21 @@ mod tests {
         assert!(error("[sandbox]\nmemory = 1").contains("memory"));
         assert!(error("[store]\nengine = \"mysql\"").contains("mysql"));
         assert!(error("[delivery]\nretry = [\"soon\"]").contains("soon"));
+        assert!(error("[egress]\nhosts = [\"*\"]").contains("any-host"));
+        assert!(error("[egress]\nrecord-bodies = \"some\"").contains("some"));
+        for key in ["HOSTS", "PLAIN_HTTP"] {
+            let error = load(&[(&format!("POSTERN_EGRESS_{key}"), "[\"{config.url}\"]")]).unwrap_err().to_string();
+            assert!(error.contains("`{config.url}`"), "{error}");
+        }
         assert!(load(&[("POSTERN_DELIVERY_CONCURRENCY", "many")]).is_err());
         assert!(load(&[("POSTERN_DELIVERY_JITTER", "2.0")]).unwrap_err().to_string().contains("jitter"));
         assert!(load(&[("POSTERN_SERVER_FAILED_LOGINS_PER_MINUTE", "0")]).unwrap_err().to_string().contains("failed-logins"));
+        for (name, value, word) in
+            [("OTLP", "collector:4318", "otlp"), ("OTLP", "http://me:pw@collector", "OTEL_"), ("SAMPLING", "2.0", "sampling")]
+        {
+            let error = load(&[(&format!("POSTERN_TELEMETRY_{name}"), value)]).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("pw"), "{error}");
+        }
         assert!(error("[server]\ntrusted-proxies = [\"everybody\"]").contains("trusted-proxies"));
     }
 }

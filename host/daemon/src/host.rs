@@ -1,7 +1,9 @@
 //! Puts the daemon together from its configuration, and takes it apart again.
 
 use crate::config::Config;
+use crate::telemetry;
 use anyhow::{Context, Result, bail};
+use postern_api::figures::Figures;
 use postern_api::throttle::Throttle;
 use postern_api::token::{Scope, Tokens};
 use postern_api::{App, server};
@@ -38,10 +40,12 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Opens everything, in the order in which each stands on the last, and serves.
-    pub(crate) async fn start(config: &Config) -> Result<Self> {
+    /// Opens everything, in the order in which each stands on the last, and serves; with `accept_loss` also what is left of
+    /// a damaged store.
+    pub(crate) async fn start(config: &Config, accept_loss: bool) -> Result<Self> {
+        let recorder = telemetry::figures()?;
         let directory = config.store.directory.clone();
-        let store = open_store(config).await?;
+        let store = open_store(config, accept_loss).await?;
         let tokens = Arc::new(Tokens::open(store.clone()).await?);
         let key_file = config.path(&config.secrets.master_key_file, "master-key");
         let vault = Vault::open(&directory, &key_file, std::env::var("POSTERN_MASTER_KEY").ok())?;
@@ -52,7 +56,9 @@ impl Host {
         })?;
         let broker = Broker::new(postern_egress::Options {
             allow: config.egress.allow.clone(),
+            hosts: config.egress.hosts.clone(),
             plain_http: config.egress.plain_http.clone(),
+            record_bodies: config.egress.record_bodies,
             limits: config.egress.limits.clone(),
             ..Default::default()
         })?;
@@ -60,7 +66,7 @@ impl Host {
             store: store.clone(),
             vault,
             runtime,
-            broker,
+            broker: broker.clone(),
             clock: Arc::new(SystemClock),
             components: directory.join(postern_store::transfer::COMPONENTS),
             bundled: postern_bundle::PROVIDERS.iter().map(|bundled| (bundled.plugin, bundled.component)).collect(),
@@ -72,6 +78,7 @@ impl Host {
             .await
             .with_context(|| format!("cannot listen on {listen}; is another daemon there? Set [server] listen or --listen"))?;
         let address = listener.local_addr()?;
+        broker.shield(address);
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "the API is reachable from outside without TLS; put a proxy that speaks TLS before it");
         }
@@ -85,7 +92,9 @@ impl Host {
         let coordinator = tokio::spawn(coordinator.run(stop.clone()));
         let throttle = Arc::new(Throttle::new(config.server.failed_logins_per_minute));
         let trusted_proxies = config.server.trusted_proxies.clone().into();
-        let app = App { catalog, store: store.clone(), schedule, tokens, throttle, trusted_proxies };
+        let figures = Arc::new(Figures::new(recorder.clone(), config.server.open_metrics));
+        tokio::spawn(telemetry::keep_figures(recorder, stop.clone()));
+        let app = App { catalog, store: store.clone(), schedule, tokens, throttle, figures, trusted_proxies };
         let api = tokio::spawn(server::serve(listener, app, stop.clone()));
         Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations })
     }
@@ -133,8 +142,9 @@ fn options(config: &Config) -> Result<Options> {
     })
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+async fn open_store(config: &Config, accept_loss: bool) -> Result<Arc<dyn Store>> {
     let options = postern_store::Options {
+        accept_loss,
         engine: config.store.engine,
         cache_bytes: config.store.cache_mib << 20,
         reserve_bytes: config.store.reserve_mib << 20,

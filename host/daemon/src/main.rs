@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod host;
 mod output;
+mod telemetry;
 
 use anyhow::Result;
 use arguments::{Arguments, Command};

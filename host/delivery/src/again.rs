@@ -1,7 +1,8 @@
 //! Single deliveries that somebody wants tried again, or given up.
 
 use crate::{Catalog, Error, audit};
-use postern_core::Delivery;
+use postern_core::delivery::Status;
+use postern_core::{Delivery, SubscriptionId};
 use postern_store::Cancelled;
 
 impl Catalog {
@@ -11,11 +12,26 @@ impl Catalog {
     /// It does not exist, or is still being tried.
     pub async fn retry_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
         let id = delivery.id;
+        self.can_deliver(delivery.route.subscription)?;
         let begun = self.store.reopen(vec![id], self.clock.now(), None).await?;
         if begun.is_empty() {
             return Err(Error::Conflict(format!("the delivery {id} is still being tried; it can be retried once it is final")));
         }
         self.record_delivery("delivery.retry", delivery).await
+    }
+
+    /// Another run for a subscription that gets nothing would only replace the cause of the first.
+    pub(crate) fn can_deliver(&self, id: SubscriptionId) -> Result<(), Error> {
+        let Ok(known) = self.subscription(id) else {
+            return Err(Error::Conflict(format!("the subscription {id} was deleted; there is nobody to deliver to")));
+        };
+        if !known.subscription.enabled {
+            let reason = known.subscription.disabled_reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            return Err(Error::Conflict(format!(
+                "the subscription {id} is disabled{reason}; enable it first: postern subscription enable {id}"
+            )));
+        }
+        Ok(())
     }
 
     /// Gives a delivery up that waits. A failed one that holds its entity lets it go on.
@@ -26,7 +42,12 @@ impl Catalog {
         let id = delivery.id;
         let error = format!("cancelled by {}", audit::Actor::present().name);
         match self.store.cancel(id, self.clock.now(), error).await? {
-            Cancelled::Done | Cancelled::Released => self.record_delivery("delivery.cancel", delivery).await,
+            outcome @ (Cancelled::Done | Cancelled::Released) => {
+                if outcome == Cancelled::Done {
+                    self.figures.became(Status::Failed);
+                }
+                self.record_delivery("delivery.cancel", delivery).await
+            }
             Cancelled::InFlight => {
                 Err(Error::Conflict(format!("the delivery {id} is being attempted at this moment; look again in a moment")))
             }

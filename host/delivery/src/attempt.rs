@@ -3,7 +3,8 @@
 use crate::catalog::settings::Opened;
 use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState};
 use crate::{Catalog, verdict};
-use postern_core::delivery::{Attempt, Cause, Class, Outcome, ProviderBuild, Retry};
+use postern_core::delivery::{Attempt, Cause, Class, Exchange, Level, LogLine, Outcome, ProviderBuild, Retry};
+use postern_core::host_pattern::Section;
 use postern_core::retry::Schedule;
 use postern_core::subscription::EntityOrder;
 use postern_core::{DeliveryId, Event, Subscription, Timestamp};
@@ -98,6 +99,7 @@ impl Catalog {
         };
         let build = || ProviderBuild { version: provider.manifest.version.to_string(), digest: provider.digest.clone() };
         let config = |message| without_call(number, started_at, Cause::Config, message, Retry::Never);
+        let mut asked = None;
         if provider.manifest.implements.reconcile && (claim.run.ambiguous || claim.recovered) {
             let (call, delivery) = match prepare() {
                 Ok(prepared) => prepared,
@@ -105,8 +107,9 @@ impl Catalog {
             };
             let report = component.reconcile(call, delivery).await;
             self.learn(provider, &report);
-            if let Some(attempt) = reconciled(number, started_at, build(), report) {
-                return attempt;
+            match reconciled(number, started_at, build(), report) {
+                Ok(attempt) => return attempt,
+                Err(vain) => asked = Some(vain),
             }
         }
         let (call, delivery) = match prepare() {
@@ -115,34 +118,61 @@ impl Catalog {
         };
         let report = component.deliver(call, delivery).await;
         self.learn(provider, &report);
-        made(number, started_at, build(), report)
+        let attempt = made(number, started_at, build(), report);
+        match asked {
+            Some(asked) => asked.before(attempt),
+            None => attempt,
+        }
     }
 
     /// Remembers what a call tells of its provider.
     fn learn<T>(&self, provider: &Provider, report: &Report<T>) {
-        provider.footprint.fetch_max(report.memory, Ordering::Relaxed);
+        let known = provider.footprint.fetch_max(report.memory, Ordering::Relaxed);
+        if report.memory > known {
+            self.footprint_grew(known, report.memory);
+        }
         if let Err(error @ CallError::Trap { backtrace, .. }) = &report.result {
             self.note_trap(&provider.manifest.id, format!("{error}\n{backtrace}"));
         }
     }
 }
 
-/// What asking for the effect of an earlier attempt came to; none: there is none, so the delivery is to be made.
+/// What asking for the effect of an earlier attempt came to; or, if there is none, so that the delivery is to be made, what
+/// was asked.
 fn reconciled(
     number: u32,
     started_at: Timestamp,
     build: ProviderBuild,
     report: Report<Result<Option<Receipt>, Failure>>,
-) -> Option<Attempt> {
+) -> Result<Attempt, Asked> {
     let Report { result, exchanges, log, duration, memory } = report;
     let result = match result {
-        Ok(Ok(None)) => return None,
+        Ok(Ok(None)) => return Err(Asked { exchanges, log, duration }),
         Ok(Ok(Some(receipt))) => Ok(Ok(receipt)),
         Ok(Err(failure)) => Ok(Err(failure)),
         Err(error) => Err(error),
     };
     let attempt = made(number, started_at, build, Report { result, exchanges, log, duration, memory });
-    Some(Attempt { reconciled: true, ..attempt })
+    Ok(Attempt { reconciled: true, ..attempt })
+}
+
+/// A question for the effect of an earlier attempt that found none.
+struct Asked {
+    exchanges: Vec<Exchange>,
+    log: Vec<LogLine>,
+    duration: Duration,
+}
+
+impl Asked {
+    /// The attempt that followed, with the question before it.
+    fn before(self, attempt: Attempt) -> Attempt {
+        Attempt {
+            duration_micros: attempt.duration_micros.saturating_add(micros(self.duration)),
+            exchanges: self.exchanges.into_iter().chain(attempt.exchanges).collect(),
+            log: self.log.into_iter().chain(attempt.log).collect(),
+            ..attempt
+        }
+    }
 }
 
 /// What templates see of a delivery.
@@ -208,13 +238,13 @@ fn guest_delivery(
     let subscription_id = subscription.id.to_string();
     let has_templates = prepared.opened.has_templates() || connection.is_some_and(Opened::has_templates);
     let context = has_templates.then(|| context(&claim.id, number, event, subscription));
-    let mut render = |opened: &Opened| {
+    let mut render = |opened: &Opened, section| {
         opened
-            .for_call(context.as_ref(), seals)
+            .for_call(section, context.as_ref(), seals)
             .map_err(|violation| format!("the settings cannot be rendered for this event: {violation}"))
     };
-    let config = render(&prepared.opened)?;
-    let connection = connection.map(render).transpose()?;
+    let config = render(&prepared.opened, Section::Config)?;
+    let connection = connection.map(|connection| render(connection, Section::Connection)).transpose()?;
     Ok(Delivery {
         id,
         attempt: number,
@@ -259,7 +289,7 @@ fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report
                 CallError::Trap { backtrace, .. } => {
                     if !backtrace.is_empty() {
                         let message = format!("backtrace:\n{backtrace}");
-                        log.push(postern_core::delivery::LogLine { level: postern_core::delivery::Level::Error, message });
+                        log.push(LogLine { level: Level::Error, message });
                     }
                     Cause::Trap
                 }

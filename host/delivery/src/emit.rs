@@ -77,6 +77,13 @@ impl Catalog {
     /// Too much is unfinished: nothing is stored then. An event type is not registered or a payload does not fit its schema: nothing is stored then. Or the store cannot
     /// take one: those before it may be stored.
     pub async fn emit(&self, emissions: Vec<Emission>) -> Result<Vec<Emitted>, Error> {
+        let count = emissions.len();
+        let emitted = self.take(emissions).await;
+        self.figures.emitted(count, &emitted);
+        emitted
+    }
+
+    async fn take(&self, emissions: Vec<Emission>) -> Result<Vec<Emitted>, Error> {
         let unfinished = self.store.backlog().unfinished;
         if unfinished >= self.longest_backlog {
             return Err(Error::Busy { unfinished, most: self.longest_backlog });

@@ -23,6 +23,7 @@
 //! | [`replay`] | final deliveries attempted again, paced |
 //! | `watch`, `own_events` | who fails for how long, and what the host announces |
 //! | [`trial`] | settings tried out before they are saved, and drop-downs |
+//! | [`figures`] | what is counted and measured |
 //! | [`error`] | what callers are told |
 
 mod again;
@@ -32,6 +33,7 @@ pub mod catalog;
 pub mod coordinator;
 pub mod emit;
 pub mod error;
+pub mod figures;
 pub mod machine;
 mod own_events;
 pub mod replay;

@@ -1,7 +1,8 @@
 //! What the host itself announces: ordinary event types of the plugin `postern` that one can subscribe to.
 //!
-//! They never feed themselves: what becomes of a delivery of such an event makes no further one. An announcement is made
-//! after what it tells of is on the disk; a crash in that moment loses the announcement.
+//! They never feed themselves: that a delivery of such an event fails is neither announced nor warned of. That a
+//! subscription was disabled for nothing but such failures is, to the others, since that happens once. An announcement is
+//! made after what it tells of is on the disk; a crash in that moment loses the announcement.
 
 use crate::{Catalog, Error};
 use postern_core::{Event, EventId, EventType, EventTypeId, HookId, Json, PluginId, TenantId};

@@ -46,7 +46,7 @@ pub struct ReplayInput {
     /// About this entity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity: Option<String>,
-    /// That failed for this reason.
+    /// That failed for this reason. Default: any but `cancelled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Class>,
     /// Whose last answer had this HTTP status.
@@ -72,6 +72,8 @@ impl ReplayInput {
             event_type: self.event_type.clone(),
             entity: self.entity.clone(),
             class: self.reason,
+            // What somebody gave up on purpose is replayed only if it is asked for.
+            without: if self.reason.is_none() { Some(Class::Cancelled) } else { None },
             http_status: self.http_status,
             since: self.since,
             until: self.until,
@@ -155,6 +157,9 @@ impl Catalog {
     /// The order does not fit.
     pub async fn replay(&self, order: ReplayInput) -> Result<Replay, Error> {
         order.check()?;
+        if let Some(id) = order.subscription {
+            self.can_deliver(id)?;
+        }
         let total = match order.status() {
             Status::Failed => {
                 let failures = self.store.failures(order.filter()).await?;

@@ -1,7 +1,7 @@
 //! Trying out: subscriptions with a test event, settings before they are saved, and the entries of drop-downs.
 
 use crate::catalog::settings::{Opened, accept, fill_kept};
-use crate::catalog::{Prepared, Provider, connection_form, host_fields};
+use crate::catalog::{Prepared, Provider, ProviderState, connection_form, host_fields};
 use crate::emit::refuse;
 use crate::{Catalog, Error};
 use postern_core::delivery::Route;
@@ -79,6 +79,10 @@ impl Catalog {
         let prepared = self.subscription(id)?;
         let event = self.test_event(&prepared, test)?;
         let subscription = &prepared.subscription;
+        if let ProviderState::Quarantined(_) | ProviderState::Disabled = self.provider(&subscription.provider_id)?.state {
+            let id = &subscription.provider_id;
+            return Err(Error::Conflict(format!("{id} is paused; enable it first: postern provider enable {id}")));
+        }
         let route = Route { test: true, ..Route::new(subscription.id, subscription.provider_id.clone()) };
         let delivery = DeliveryId { event: event.id, index: 0 };
         let mut finished = self.finished.subscribe();
@@ -237,13 +241,14 @@ impl Catalog {
         connection: Option<&Opened>,
     ) -> Result<(Arc<Call>, Settings), Error> {
         let mut seals = Seals::default();
-        let mut render = |opened: Option<&Opened>| {
+        let mut render = |opened: Option<&Opened>, section| {
             opened
-                .map(|opened| opened.for_call(None, &mut seals))
+                .map(|opened| opened.for_call(section, None, &mut seals))
                 .transpose()
                 .map_err(|violation| Error::Internal(violation.to_string()))
         };
-        let settings = Settings { config: render(config)?, connection: render(connection)? };
+        let settings =
+            Settings { config: render(config, Section::Config)?, connection: render(connection, Section::Connection)? };
         let none = Opened::default();
         Ok((self.call(provider, config.unwrap_or(&none), connection, seals), settings))
     }

@@ -135,6 +135,8 @@ mod tests {
             started_at: Timestamp::from_millis(NOW),
             duration_micros: 1,
             address: None,
+            http_version: None,
+            timings: Default::default(),
             result,
         }
     }

@@ -141,7 +141,8 @@ impl Watch {
             events.push(OwnEvent { hook: Hook::DeliveryFailed, tenant: seen.tenant.clone(), payload });
         }
         // These are not the destination's doing, nor the subscription's.
-        if seen.test || matches!(class, Some(Class::Cancelled | Class::Withdrawn | Class::Unavailable)) {
+        let too_fast = reason.and_then(|reason| reason.status) == Some(429);
+        if seen.test || too_fast || matches!(class, Some(Class::Cancelled | Class::Withdrawn | Class::Unavailable)) {
             return events;
         }
         events.extend(self.failed(&seen, error).await);
@@ -150,10 +151,13 @@ impl Watch {
 
     async fn failed(&mut self, seen: &Seen, error: &str) -> Option<OwnEvent> {
         let known = self.failing.entry(seen.subscription).or_insert(Failing { since: seen.at, warned: false, kept: false });
-        let verdict = known.goes_on(seen.at, self.disable_after);
-        if verdict == Verdict::Nothing {
-            return None;
-        }
+        let verdict = match known.goes_on(seen.at, self.disable_after) {
+            Verdict::Nothing => return None,
+            // A warning that cannot be delivered would be warned of in turn; the failure of another event may be.
+            Verdict::Warn if own_events::is_own(&seen.event_type) && known.kept => return None,
+            Verdict::Warn if own_events::is_own(&seen.event_type) => Verdict::Keep,
+            verdict => verdict,
+        };
         known.warned |= verdict == Verdict::Warn;
         known.kept = true;
         let known = *known;

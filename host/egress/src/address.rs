@@ -4,6 +4,7 @@
 //! (RFC 6890 and its successors) and add what cloud providers serve metadata on. An IPv6 address that carries an IPv4
 //! address is judged by both.
 
+use crate::listeners::Listeners;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -72,7 +73,7 @@ pub(crate) fn special(address: IpAddr) -> Option<&'static str> {
 }
 
 /// The IPv4 address that an IPv6 address carries, where it stands for a way to that address.
-fn embedded(address: IpAddr) -> Option<IpAddr> {
+pub(crate) fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address.to_canonical() else { return None };
     let segments = v6.segments();
     let v4 = |high: u16, low: u16| Some(IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))));
@@ -146,9 +147,10 @@ impl<'de> Deserialize<'de> for AllowRule {
 }
 
 /// The address rules that are in force.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Policy {
     allow: Vec<AllowRule>,
+    listeners: Listeners,
 }
 
 /// A special address that no rule allows.
@@ -162,7 +164,12 @@ pub(crate) struct Forbidden {
 
 impl Policy {
     pub(crate) fn new(allow: Vec<AllowRule>) -> Self {
-        Self { allow }
+        Self { allow, listeners: Listeners::default() }
+    }
+
+    /// Where the daemon itself listens, which no rule allows.
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// Whether a connection to this address is allowed by what it is or by a rule for addresses.

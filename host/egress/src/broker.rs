@@ -2,14 +2,17 @@
 
 use crate::address::{AllowRule, Policy};
 use crate::check::Prepared;
+use crate::connecting::Connecting;
 use crate::failure::{Failure, classify};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{Denial, ErrorKind, Header, Request, Response, SendError};
-use crate::record::Record;
-use crate::seal::Seals;
+use crate::oauth2::Tokens;
+use crate::record::{Record, RecordBodies};
+use crate::seal::{Seals, Secret};
 use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
-use crate::transport::{self, CONNECT_DEADLINE};
+use crate::timeouts::Timeouts;
+use crate::transport;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method};
 use parking_lot::{Mutex, RwLock};
@@ -21,8 +24,9 @@ use rustls::RootCertStore;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -34,10 +38,14 @@ const CONNECT_MARGIN: Duration = Duration::from_millis(50);
 pub struct Options {
     /// Special addresses that providers may reach after all. Default: none.
     pub allow: Vec<AllowRule>,
+    /// The hosts that any provider may reach at most, whatever is granted. Default: empty, so that grants alone decide.
+    pub hosts: Vec<HostPattern>,
     /// Hosts that a secret may be sent to without TLS. Default: none.
     pub plain_http: Vec<HostPattern>,
     /// The bounds.
     pub limits: Limits,
+    /// What the records of exchanges keep of bodies. Default: their beginnings.
+    pub record_bodies: RecordBodies,
     /// The `User-Agent` of requests that name none. Default: `Postern/` and the version.
     pub user_agent: String,
 }
@@ -46,8 +54,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             allow: Vec::new(),
+            hosts: Vec::new(),
             plain_http: Vec::new(),
             limits: Limits::default(),
+            record_bodies: RecordBodies::Full,
             user_agent: concat!("Postern/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -62,6 +72,9 @@ pub enum Error {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made")]
+    Client(#[from] reqwest::Error),
 }
 
 /// The only way out. Cheap to clone; all clones share their connections.
@@ -70,12 +83,15 @@ pub struct Broker(Arc<Inner>);
 
 struct Inner {
     addresses: Arc<Policy>,
+    hosts: Vec<HostPattern>,
     plain_http: Vec<HostPattern>,
     limits: Limits,
+    record_bodies: RecordBodies,
     user_agent: HeaderValue,
     tls: rustls::ClientConfig,
     /// One for each provider: what is pooled was judged by this broker's rules, and no two providers share a connection.
     clients: RwLock<HashMap<ProviderId, reqwest::Client>>,
+    tokens: Tokens,
 }
 
 impl fmt::Debug for Broker {
@@ -109,6 +125,8 @@ pub struct Call {
     settings: CallSettings,
     requests: AtomicU32,
     exchanges: Mutex<Vec<Option<Exchange>>>,
+    /// The secrets with the access token that was fetched, and with the one that it was renewed by.
+    with_token: [OnceLock<Seals>; 2],
 }
 
 impl Broker {
@@ -124,22 +142,41 @@ impl Broker {
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| Error::UserAgent(options.user_agent))?;
         Ok(Self(Arc::new(Inner {
             addresses: Arc::new(Policy::new(options.allow)),
+            hosts: options.hosts,
             plain_http: options.plain_http,
             limits: options.limits,
+            record_bodies: options.record_bodies,
             user_agent,
             tls: transport::tls_config(roots)?,
             clients: RwLock::default(),
+            tokens: Tokens::default(),
         })))
     }
 
     /// Begins a call of a provider.
     pub fn call(&self, settings: CallSettings) -> Call {
-        Call { broker: self.clone(), settings, requests: AtomicU32::new(0), exchanges: Mutex::default() }
+        Call {
+            broker: self.clone(),
+            settings,
+            requests: AtomicU32::new(0),
+            exchanges: Mutex::default(),
+            with_token: Default::default(),
+        }
+    }
+
+    /// From now on no provider reaches this address, where the daemon itself listens: under no name or spelling, whatever is
+    /// granted or allowed. An unspecified address stands for every address of this machine.
+    pub fn shield(&self, listener: SocketAddr) {
+        self.0.addresses.listeners().add(listener);
     }
 
     /// Forgets a provider that was removed, and its unused connections with it.
     pub fn forget(&self, provider: &ProviderId) {
         self.0.clients.write().remove(provider);
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
     }
 
     fn client(&self, provider: &ProviderId) -> reqwest::Result<reqwest::Client> {
@@ -168,7 +205,13 @@ impl Call {
     ///
     /// # Errors
     /// See [`SendError`]; its message is fit for people and holds no secret.
-    pub async fn send(&self, mut request: Request) -> Result<Response, SendError> {
+    pub async fn send(&self, request: Request) -> Result<Response, SendError> {
+        self.count(&request)?;
+        self.send_counted(request, Timeouts::default()).await
+    }
+
+    /// Counts a request, and refuses it when there were enough.
+    pub(crate) fn count(&self, request: &Request) -> Result<(), SendError> {
         let most = self.limits().requests_per_call;
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         if number >= most {
@@ -181,8 +224,54 @@ impl Call {
                 self.requests.store(most + 1, Ordering::Relaxed);
                 return Err(SendError { kind: denial.kind, message: denial.message, sent: false });
             }
-            return Err(Record::begin(self, &request).denied(denial));
+            return Err(Record::begin(self, request).denied(denial));
         }
+        Ok(())
+    }
+
+    /// Sends a request that was counted, with an access token if it carries the placeholder of one.
+    pub(crate) async fn send_counted(&self, request: Request, timeouts: Timeouts) -> Result<Response, SendError> {
+        if !self.carries_token(&request) || !self.would_allow(&request) {
+            return self.send_once(request, timeouts).await;
+        }
+        if self.seals().token().is_none() {
+            self.fetch_token(None).await?;
+        }
+        let used = self.seals().token();
+        let answer = self.send_once(request.clone(), timeouts).await?;
+        // The server may have revoked it before its time.
+        if answer.status != 401 || self.with_token[1].get().is_some() || self.fetch_token(used).await.is_err() {
+            return Ok(answer);
+        }
+        self.send_once(request, timeouts).await
+    }
+
+    /// Whether the rules allow a request, as far as that is known before there is an access token.
+    fn would_allow(&self, request: &Request) -> bool {
+        let judged = self.target(request).and_then(|target| {
+            self.permit(&target.url)?;
+            let headers = self.check_headers(&request.headers)?;
+            self.prepare(target, headers, request.body.clone().unwrap_or_default())
+        });
+        judged.is_ok()
+    }
+
+    /// Uses an access token from now on.
+    pub(crate) fn put_token(&self, token: Secret) {
+        if self.seals().token().is_some_and(|known| known.expose() == token.expose()) {
+            return;
+        }
+        let mut seals = self.seals().with_token(token);
+        for place in &self.with_token {
+            match place.set(seals) {
+                Ok(()) => return,
+                Err(back) => seals = back,
+            }
+        }
+    }
+
+    /// Sends a request with the secrets that there are now.
+    pub(crate) async fn send_once(&self, mut request: Request, timeouts: Timeouts) -> Result<Response, SendError> {
         let mut record = Record::begin(self, &request);
         let prepared = match self.judge(&mut request, &mut record) {
             Ok(prepared) => prepared,
@@ -196,9 +285,10 @@ impl Call {
             let message = "The call's time is over.".to_owned();
             return Err(record.failed(SendError { kind: ErrorKind::Timeout, message, sent: false }));
         }
-        let connect_deadline = deadline - CONNECT_MARGIN.min(left / 4);
-        record.sending = true;
-        let exchange = CONNECT_DEADLINE.scope(connect_deadline, self.exchange(prepared, &mut record));
+        let connect_deadline = timeouts.connect_deadline(now).min(deadline - CONNECT_MARGIN.min(left / 4));
+        let connecting = Connecting::new(connect_deadline, prepared.url.port_or_known_default());
+        record.sending(connecting.clone());
+        let exchange = connecting.accompany(self.exchange(prepared, timeouts, &mut record));
         match timeout_at(deadline, exchange).await {
             Ok(Ok((response, size))) => {
                 record.answered(response.status, &response.headers, &response.body, size);
@@ -225,7 +315,12 @@ impl Call {
     }
 
     /// Sends what was allowed. Returns the answer without secrets, and how much of its body was read.
-    async fn exchange(&self, prepared: Prepared, record: &mut Record<'_>) -> Result<(Response, u64), Failure> {
+    async fn exchange(
+        &self,
+        prepared: Prepared,
+        timeouts: Timeouts,
+        record: &mut Record<'_>,
+    ) -> Result<(Response, u64), Failure> {
         let client = self.broker.client(&self.settings.provider).map_err(|error| classify(&error))?;
         let mut outgoing = reqwest::Request::new(prepared.method, prepared.url);
         *outgoing.headers_mut() = prepared.headers;
@@ -235,8 +330,8 @@ impl Call {
             // RFC 9110, 8.6: a body was to be expected, so its absence is said; some servers answer 411 otherwise.
             outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let mut incoming = client.execute(outgoing).await.map_err(|error| classify(&error))?;
-        record.address(incoming.remote_addr());
+        let mut incoming = timeouts.to_first_byte(client.execute(outgoing)).await?;
+        record.head(incoming.remote_addr(), incoming.version());
         let status = incoming.status().as_u16();
         let headers = self.read_headers(incoming.headers())?;
 
@@ -245,7 +340,7 @@ impl Call {
         let window = most.saturating_add(if self.seals().is_empty() { 0 } else { self.seals().needles().longest() });
         let mut body = Vec::new();
         while body.len() <= window {
-            match incoming.chunk().await.map_err(|error| classify(&error))? {
+            match timeouts.between_bytes(incoming.chunk()).await? {
                 None => break,
                 Some(chunk) => body.extend_from_slice(&chunk[..chunk.len().min(window + 1 - body.len())]),
             }
@@ -326,16 +421,34 @@ impl Call {
         &self.settings
     }
 
-    pub(crate) fn seals(&self) -> &Seals {
-        &self.settings.seals
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) fn seals(&self) -> &Seals {
+        let renewed = self.with_token.iter().rev().find_map(OnceLock::get);
+        renewed.unwrap_or(&self.settings.seals)
+    }
+
+    /// The bounds of each request.
+    pub fn limits(&self) -> &Limits {
         &self.broker.0.limits
+    }
+
+    /// How many bytes of each body the record keeps.
+    pub(crate) fn recorded_body_bytes(&self) -> usize {
+        match self.broker.0.record_bodies {
+            RecordBodies::Full => self.limits().exchange_body_bytes,
+            RecordBodies::None => 0,
+        }
     }
 
     pub(crate) fn addresses(&self) -> &Policy {
         &self.broker.0.addresses
+    }
+
+    pub(crate) fn hosts(&self) -> &[HostPattern] {
+        &self.broker.0.hosts
     }
 
     pub(crate) fn plain_http(&self) -> &[HostPattern] {

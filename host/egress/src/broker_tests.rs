@@ -85,7 +85,14 @@ async fn a_trusted_certificate_is_accepted_with_either_version_of_http() {
         let call = call(address, roots);
         let response = call.send(get(address)).await.unwrap();
         assert_eq!((response.status, response.body.as_slice()), (200, b"ok".as_slice()));
-        assert_eq!(call.exchanges()[0].address, Some(address.to_string()));
+        let exchange = call.exchanges().remove(0);
+        assert_eq!(exchange.address, Some(address.to_string()));
+        let version = if protocol == b"h2" { "HTTP/2.0" } else { "HTTP/1.1" };
+        assert_eq!(exchange.http_version.as_deref(), Some(version));
+        let timings = exchange.timings;
+        let parts = [timings.resolve_micros, timings.connect_micros, timings.tls_micros].map(|part| part.expect("it happened"));
+        assert!(!timings.reused && parts.iter().sum::<u64>() <= timings.first_byte_micros.unwrap(), "{timings:?}");
+        assert!(timings.first_byte_micros.unwrap() <= exchange.duration_micros, "{timings:?}");
         drop(call);
         assert_eq!(server.await.unwrap(), [b"h2".to_vec(), b"http/1.1".to_vec()]);
     }
@@ -113,6 +120,19 @@ async fn an_untrusted_certificate_ends_it_before_anything_is_sent() {
     let (address, server) = serve(b"http/1.1").await;
     let error = call(address, RootCertStore::empty()).send(get(address)).await.unwrap_err();
     assert_eq!((error.kind, error.sent), (ErrorKind::Tls, false), "{}", error.message);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_record_of_a_failure_tells_how_far_it_came() {
+    let (address, server) = serve(b"http/1.1").await;
+    let call = call(address, RootCertStore::empty());
+    call.send(get(address)).await.unwrap_err();
+    let exchange = call.exchanges().remove(0);
+    let timings = exchange.timings;
+    assert!(timings.resolve_micros.is_some() && timings.connect_micros.is_some(), "{timings:?}");
+    assert_eq!((timings.tls_micros, timings.first_byte_micros, timings.reused), (None, None, false), "the handshake did not end");
+    assert_eq!(exchange.http_version, None);
     server.await.unwrap();
 }
 

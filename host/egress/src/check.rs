@@ -4,7 +4,8 @@
 
 use crate::broker::Call;
 use crate::message::{Denial, Request};
-use crate::substitute::{Escape, TooLarge};
+use crate::seal::Entry;
+use crate::substitute::Escape;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
@@ -14,14 +15,14 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 /// Where a request goes, before secrets are put in.
-pub(crate) struct Target {
+pub(crate) struct Target<'a> {
     pub(crate) method: Method,
     /// Placeholders stand in its path and query still; a sealed URL has been opened.
     pub(crate) url: Url,
     /// The URL for records, without secrets.
     pub(crate) shown: String,
-    /// Whether a sealed URL was opened.
-    secret: bool,
+    /// The sealed URL that was opened.
+    opened: Option<&'a Entry>,
 }
 
 /// What is sent.
@@ -34,15 +35,15 @@ pub(crate) struct Prepared {
 
 impl Call {
     /// Reads method and URL, and opens a sealed URL.
-    pub(crate) fn target(&self, request: &Request) -> Result<Target, Denial> {
+    pub(crate) fn target(&self, request: &Request) -> Result<Target<'_>, Denial> {
         let method = method(&request.method)?;
         if request.url.len() > self.limits().url_bytes {
             return Err(self.url_too_long());
         }
         let mut url = parse(&request.url, "The URL")?;
-        let Some(secret) = self.seals().find_url(&url) else {
+        let Some(entry) = self.seals().find_url(&url) else {
             let shown = self.seals().mask_text(url.as_str());
-            return Ok(Target { method, url, shown, secret: false });
+            return Ok(Target { method, url, shown, opened: None });
         };
         if url.scheme() != "https" || url.port().is_some() {
             return Err(Denial::invalid(
@@ -50,21 +51,21 @@ impl Call {
                 "The placeholder of a secret URL must be used as it is, with what follows its path.",
             ));
         }
-        let mut opened = parse(secret.expose(), "The secret URL in the settings")?;
+        let mut opened = parse(entry.secret.expose(), "The secret URL in the settings")?;
         let origin = &opened[..url::Position::BeforePath];
         let tail = &url[url::Position::BeforePath..];
         let shown = format!("{origin}/{SECRET_MARK}{}", if tail == "/" { String::new() } else { self.seals().mask_text(tail) });
         append(&mut opened, &url);
         url = opened;
-        Ok(Target { method, url, shown, secret: true })
+        Ok(Target { method, url, shown, opened: Some(entry) })
     }
 
     /// Judges where the request goes.
     pub(crate) fn permit(&self, url: &Url) -> Result<(), Denial> {
         let settings = self.settings();
         let provider = &settings.provider;
-        if !self.fits(&settings.wish, url) {
-            let asked = list(&settings.wish);
+        if !self.fits(settings.wish.iter(), url) {
+            let asked = list(settings.wish.iter());
             let message = format!(
                 "`{}` is not among the hosts that the manifest of {provider} asks for ({asked}). To allow it, its author adds \
                  \"{}\" to the manifest's `hosts`, and the operator grants it.",
@@ -83,12 +84,24 @@ impl Call {
             );
             return Err(Denial::denied("grant", message));
         }
+        let hosts = self.hosts();
+        if !hosts.is_empty() && !self.fits(hosts, url) {
+            let message = format!(
+                "`{}` is not among the hosts that the operator lets any provider reach ([egress] hosts: {}). To allow it add to \
+                 postern.toml: [egress] hosts = [\"{}\"]",
+                origin(url),
+                list(hosts),
+                as_pattern(url)
+            );
+            return Err(Denial::denied("hosts", message));
+        }
         // The connector does not ask the resolver about addresses, so they are judged here.
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
             _ => return Ok(()),
         };
+        self.addresses().listeners().judge(address, url.port_or_known_default())?;
         self.addresses().judge(address).map_err(|forbidden| {
             let carried = if forbidden.address == address { String::new() } else { format!("{address} stands for ") };
             let message = format!(
@@ -102,22 +115,26 @@ impl Call {
     }
 
     /// Checks the rest and puts secrets in.
-    pub(crate) fn prepare(&self, target: Target, headers: HeaderMap, body: Vec<u8>) -> Result<Prepared, Denial> {
+    pub(crate) fn prepare(&self, target: Target<'_>, headers: HeaderMap, body: Vec<u8>) -> Result<Prepared, Denial> {
         let limits = self.limits();
         let body_too_large =
             || Denial::too_large("The request's body has", "bytes", limits.request_body_bytes, "request-body-bytes");
         if body.len() > limits.request_body_bytes {
             return Err(body_too_large());
         }
-        let Target { method, mut url, mut secret, .. } = target;
+        let Target { method, mut url, opened, .. } = target;
         if self.seals().is_empty() {
             return Ok(Prepared { method, url, headers, body: body.into() });
         }
+        if let Some(opened) = opened {
+            self.judge_audience(opened, &url)?;
+        }
+        let mut secret = opened.is_some();
         let escape = Escape::of_body(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
-        let headers = self.fill_headers(headers)?;
+        let headers = self.fill_headers(headers, &url)?;
         secret |= headers.secret;
         secret |= self.fill_url(&mut url)?;
-        let filled = self.seals().substitute(&body, escape, limits.request_body_bytes).map_err(|TooLarge| body_too_large())?;
+        let filled = self.fill(&url, &body, escape, limits.request_body_bytes, body_too_large)?;
         secret |= filled.is_some();
         if secret && url.scheme() == "http" && !self.plain_http().iter().any(|pattern| pattern.covers_host(&url)) {
             let host = as_pattern(&url);
@@ -136,13 +153,13 @@ impl Call {
     /// Puts secrets into path and query; says whether there were any.
     fn fill_url(&self, url: &mut Url) -> Result<bool, Denial> {
         let limit = self.limits().url_bytes;
-        let fill = |text: &str, escape| {
-            let filled = self.seals().substitute(text.as_bytes(), escape, limit).map_err(|TooLarge| self.url_too_long())?;
+        let fill = |url: &Url, text: &str, escape| {
+            let filled = self.fill(url, text.as_bytes(), escape, limit, || self.url_too_long())?;
             // The escapes are ASCII and what is around them was text.
             Ok(filled.map(|filled| String::from_utf8_lossy(&filled).into_owned()))
         };
-        let path = fill(url.path(), Escape::Segment)?;
-        let query = url.query().map_or(Ok(None), |query| fill(query, Escape::Query))?;
+        let path = fill(url, url.path(), Escape::Segment)?;
+        let query = url.query().map_or(Ok(None), |query| fill(url, query, Escape::Query))?;
         let found = path.is_some() || query.is_some();
         if let Some(path) = path {
             url.set_path(&path);
@@ -156,9 +173,10 @@ impl Call {
         Ok(found)
     }
 
-    fn fits(&self, patterns: &[HostPattern], url: &Url) -> bool {
+    /// Whether a request to `url` fits one of these patterns, by the settings of this call.
+    pub(crate) fn fits<'a>(&self, patterns: impl IntoIterator<Item = &'a HostPattern>, url: &Url) -> bool {
         let settings = self.settings();
-        patterns.iter().any(|pattern| {
+        patterns.into_iter().any(|pattern| {
             pattern.allows(url, |field: &FieldReference| {
                 let section = match field.section {
                     Section::Config => Some(&settings.config),
@@ -223,7 +241,7 @@ fn append(secret: &mut Url, guest: &Url) {
 }
 
 /// `https://evil.example:8443`.
-fn origin(url: &Url) -> &str {
+pub(crate) fn origin(url: &Url) -> &str {
     &url[..url::Position::BeforePath]
 }
 
@@ -233,13 +251,15 @@ pub(crate) fn as_pattern(url: &Url) -> &str {
     origin.strip_prefix("https://").unwrap_or(origin)
 }
 
-fn list(patterns: &[HostPattern]) -> String {
+/// The first patterns, for a message.
+pub(crate) fn list<'a>(patterns: impl IntoIterator<Item = &'a HostPattern>) -> String {
     const SHOWN: usize = 8;
-    if patterns.is_empty() {
+    let mut patterns = patterns.into_iter();
+    let mut text = patterns.by_ref().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if text.is_empty() {
         return "none".to_owned();
     }
-    let mut text = patterns.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if patterns.len() > SHOWN {
+    if patterns.next().is_some() {
         text.push_str(", …");
     }
     text

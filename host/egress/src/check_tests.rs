@@ -96,6 +96,19 @@ fn manifest_and_grant_must_both_allow_the_host() {
 }
 
 #[test]
+fn the_operators_list_stands_above_grants() {
+    let open = &["any-host", "http://c.example"];
+    let options = Options { hosts: patterns(&["a.example", "*.b.example", "http://c.example"]), ..Options::default() };
+    let call = call_with(options, open, open, json!({}), Seals::new());
+    for listed in ["https://a.example/x", "https://x.b.example", "http://c.example"] {
+        assert_eq!(code(&call, &request("GET", listed)), "", "{listed}");
+    }
+    let denial = judge(&call, &request("GET", "https://d.example:8443/x")).err().unwrap();
+    assert_eq!(denial.code, "hosts");
+    assert!(denial.message.ends_with("[egress] hosts = [\"d.example:8443\"]"), "{}", denial.message);
+}
+
+#[test]
 fn a_field_of_the_settings_stands_for_its_host() {
     let config = json!({ "url": "https://hooks.example:8443/abc" });
     let call = call_with(Options::default(), &["{config.url}"], &["{config.url}"], config, Seals::new());

@@ -2,11 +2,12 @@
 
 use crate::broker::Call;
 use crate::message::{Denial, Header};
-use crate::substitute::{Escape, TooLarge};
+use crate::substitute::Escape;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
 use zeroize::Zeroizing;
 
 /// Headers that decide where a message ends, to whom it goes or what becomes of its connection. They belong to the host.
@@ -68,7 +69,7 @@ impl Call {
     }
 
     /// Puts secrets in the places of their placeholders.
-    pub(crate) fn fill_headers(&self, mut map: HeaderMap) -> Result<Headers, Denial> {
+    pub(crate) fn fill_headers(&self, mut map: HeaderMap, url: &Url) -> Result<Headers, Denial> {
         let mut secret = false;
         if self.seals().is_empty() {
             return Ok(Headers { map, secret });
@@ -76,7 +77,7 @@ impl Call {
         // Secrets are not found in a compressed answer, so none is asked for.
         map.remove(ACCEPT_ENCODING);
         for (name, value) in &mut map {
-            let Some(filled) = self.fill_header(name, value.as_bytes())? else { continue };
+            let Some(filled) = self.fill_header(name, value.as_bytes(), url)? else { continue };
             if filled.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
                 return Err(Denial::invalid(
                     "secret",
@@ -97,17 +98,17 @@ impl Call {
         Ok(Headers { map, secret })
     }
 
-    fn fill_header(&self, name: &HeaderName, value: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Denial> {
+    fn fill_header(&self, name: &HeaderName, value: &[u8], url: &Url) -> Result<Option<Zeroizing<Vec<u8>>>, Denial> {
         let limit = self.limits().request_header_bytes;
-        let too_large = |_: TooLarge| self.headers_too_large();
+        let too_large = || self.headers_too_large();
         if name == AUTHORIZATION
             && let Some(decoded) = basic_credentials(value)
-            && let Some(filled) = self.seals().substitute(&decoded, Escape::Verbatim, limit).map_err(too_large)?
+            && let Some(filled) = self.fill(url, &decoded, Escape::Verbatim, limit, too_large)?
         {
             let encoded = Zeroizing::new(STANDARD.encode(&*filled));
             return Ok(Some(Zeroizing::new([b"Basic ", encoded.as_bytes()].concat())));
         }
-        self.seals().substitute(value, Escape::Verbatim, limit).map_err(too_large)
+        self.fill(url, value, Escape::Verbatim, limit, too_large)
     }
 
     fn headers_too_large(&self) -> Denial {

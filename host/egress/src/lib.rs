@@ -16,8 +16,11 @@
 //! |---|---|
 //! | [`limits`] | the bounds |
 //! | [`address`] | which IP addresses may be reached; the operator's exceptions |
+//! | `listeners` | the daemon's own addresses, which nobody reaches |
 //! | `resolve` | names to judged addresses |
 //! | [`seal`] | secrets and their placeholders |
+//! | [`audience`] | to whom one secret may go |
+//! | [`oauth2`] | access tokens, fetched and renewed |
 //! | `substitute` | putting secrets in |
 //! | `redact` | taking secrets out |
 //! | [`sign`] | HMAC and signatures with sealed keys |
@@ -25,28 +28,43 @@
 //! | `check` | the rules of a request in their order |
 //! | `headers` | the rules of headers |
 //! | `transport` | HTTP clients: TLS, pools, deadlines of connecting |
+//! | `connecting` | what a connection knows of its request, and the request learns of it |
 //! | `failure` | what an error of the client means |
-//! | `record` | the exchange that is kept and the line that is logged |
+//! | [`record`] | the exchange that is kept and the line that is logged |
+//! | [`admission`] | requests that are counted before their bodies are there |
+//! | [`timeouts`] | bounds of the parts of an exchange |
 //! | [`broker`] | [`Broker`] and [`Call`], which tie it together |
 
 pub mod address;
+pub mod admission;
+pub mod audience;
 pub mod broker;
 mod check;
+mod connecting;
 mod failure;
 mod headers;
 pub mod limits;
+mod listeners;
 pub mod message;
-mod record;
+pub mod oauth2;
+pub mod record;
 mod redact;
 mod resolve;
 pub mod seal;
 pub mod sign;
 mod substitute;
+pub mod timeouts;
 mod transport;
 
 pub use address::AllowRule;
+pub use admission::Admission;
+pub use audience::Audience;
 pub use broker::{Broker, Call, CallSettings, Error, Options};
 pub use limits::Limits;
 pub use message::{ErrorKind, Header, Request, Response, SendError};
+pub use oauth2::ClientCredentials;
+pub use record::RecordBodies;
 pub use seal::{Seals, Secret};
 pub use sign::{Digest, Encoding, HmacKey, KeyFormat, SignatureAlgorithm};
+pub use timeouts::Timeouts;
+pub use transport::own_client;

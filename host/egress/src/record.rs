@@ -1,13 +1,17 @@
 //! What is kept of a request: one exchange, without secrets and within bounds, and one line in the log.
 
 use crate::broker::Call;
+use crate::connecting::Connecting;
 use crate::headers::basic_credentials;
 use crate::message::{Denial, Header, Request, SendError};
 use crate::seal::Seals;
 use postern_core::delivery::{Body, Exchange, ExchangeResult};
 use postern_core::manifest::SECRET_MARK;
 use postern_core::time::Timestamp;
+use postern_core::timings::Timings;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use url::{Position, Url};
 
@@ -27,6 +31,17 @@ const CREDENTIALS: [&str; 12] = [
     "x-vault-token",
 ];
 
+/// What the records of exchanges keep of bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordBodies {
+    /// The beginning of each, as long as [`crate::Limits::exchange_body_bytes`].
+    #[default]
+    Full,
+    /// Their sizes.
+    None,
+}
+
 /// The record of a request that is under way. When it is dropped unfinished, the call was cut off, and that is recorded.
 pub(crate) struct Record<'a> {
     call: &'a Call,
@@ -34,8 +49,8 @@ pub(crate) struct Record<'a> {
     began: Instant,
     /// For the log: host and port, none before they are known.
     host: String,
-    /// Whether sending has begun.
-    pub(crate) sending: bool,
+    /// There once sending has begun.
+    connecting: Option<Arc<Connecting>>,
     exchange: Option<Box<Exchange>>,
 }
 
@@ -55,10 +70,12 @@ impl<'a> Record<'a> {
             method,
             url: seals.mask_text(url),
             request_headers: headers.collect(),
-            request_body: request.body.as_deref().and_then(|body| capture(seals, body, limits.exchange_body_bytes)),
+            request_body: request.body.as_deref().and_then(|body| capture(seals, body, call.recorded_body_bytes())),
             started_at: Timestamp::now(),
             duration_micros: 0,
             address: None,
+            http_version: None,
+            timings: Timings::default(),
             result: ExchangeResult::Denied { code: String::new(), message: String::new() },
         };
         let slot = {
@@ -66,7 +83,7 @@ impl<'a> Record<'a> {
             exchanges.push(None);
             exchanges.len() - 1
         };
-        Self { call, slot, began: Instant::now(), host: String::new(), sending: false, exchange: Some(Box::new(exchange)) }
+        Self { call, slot, began: Instant::now(), host: String::new(), connecting: None, exchange: Some(Box::new(exchange)) }
     }
 
     /// What became known of where it goes.
@@ -84,10 +101,19 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The address that answered.
-    pub(crate) fn address(&mut self, address: Option<SocketAddr>) {
+    /// Sending begins.
+    pub(crate) fn sending(&mut self, connecting: Arc<Connecting>) {
+        self.connecting = Some(connecting);
+    }
+
+    /// The head of the answer is there: who answered, and in which version of HTTP.
+    pub(crate) fn head(&mut self, address: Option<SocketAddr>, version: http::Version) {
+        if let Some(connecting) = &self.connecting {
+            connecting.answered();
+        }
         if let Some(exchange) = &mut self.exchange {
             exchange.address = address.map(|address| address.to_string());
+            exchange.http_version = Some(format!("{version:?}"));
         }
     }
 
@@ -109,7 +135,7 @@ impl<'a> Record<'a> {
     /// It was answered; the texts hold no secrets any more.
     pub(crate) fn answered(mut self, status: u16, headers: &[Header], body: &[u8], size: u64) {
         let seals = self.call.seals();
-        let most = self.call.limits().exchange_body_bytes;
+        let most = self.call.recorded_body_bytes();
         let response_headers =
             headers.iter().map(|header| (header.name.clone(), shown_header(seals, &header.name, &header.value))).collect();
         let response_body = (!body.is_empty()).then(|| Body { text: beginning(body, most), size });
@@ -122,6 +148,7 @@ impl<'a> Record<'a> {
         let provider = self.call.settings().provider.as_str();
         tracing::info!(provider, method = exchange.method, host = self.host, decision, code, status, micros, "outbound request");
         exchange.duration_micros = micros;
+        exchange.timings = self.connecting.as_ref().map(|connecting| connecting.timings()).unwrap_or_default();
         exchange.result = result;
         if let Some(slot) = self.call.slots().lock().get_mut(self.slot) {
             *slot = Some(*exchange);
@@ -133,7 +160,7 @@ impl Drop for Record<'_> {
     fn drop(&mut self) {
         if self.exchange.is_some() {
             let message = "The call was ended before the answer came.".to_owned();
-            let error = SendError { kind: crate::ErrorKind::Timeout, message, sent: self.sending };
+            let error = SendError { kind: crate::ErrorKind::Timeout, message, sent: self.connecting.is_some() };
             self.finish("failed", "timeout", None, failure(&error));
         }
     }

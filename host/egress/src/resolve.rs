@@ -4,11 +4,12 @@
 //! Addresses that stand in a URL as such never come here; [`crate::check`] judges them.
 
 use crate::address::{Forbidden, Policy};
+use crate::connecting::Connecting;
 use crate::message::Denial;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// How many names one provider may resolve at a time. The system's resolver takes a thread for each look-up and keeps it
@@ -44,7 +45,9 @@ impl Resolve for Resolver {
         let policy = self.policy.clone();
         let lookups = self.lookups.clone();
         let timeout = self.timeout;
+        let connecting = Connecting::present();
         Box::pin(async move {
+            let began = Instant::now();
             let name = name.as_str();
             let owned = name.to_owned();
             let lookup = async {
@@ -61,16 +64,25 @@ impl Resolve for Resolver {
                 Ok(Err(error)) => return Err(Error::Failed { name: name.to_owned(), reason: error.to_string() }.into()),
                 Ok(Ok(answers)) => answers,
             };
-            let judged = judge(&policy, name, answers)?;
+            if let Some(connecting) = &connecting {
+                connecting.resolved(began.elapsed());
+            }
+            let judged = judge(&policy, name, answers, connecting.and_then(|connecting| connecting.port))?;
             Ok(Box::new(judged.into_iter()) as Addrs)
         })
     }
 }
 
-/// The answers, if every one of them may be connected to.
-fn judge(policy: &Policy, name: &str, answers: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Error> {
+/// The answers, if every one of them may be connected to at this port.
+fn judge(policy: &Policy, name: &str, answers: Vec<SocketAddr>, port: Option<u16>) -> Result<Vec<SocketAddr>, Error> {
     if answers.is_empty() {
         return Err(Error::Failed { name: name.to_owned(), reason: "it has no address".to_owned() });
+    }
+    for answer in &answers {
+        policy.listeners().judge(answer.ip(), port).map_err(|denial| {
+            let message = format!("`{name}` resolves to {}. {}", answer.ip(), denial.message);
+            Error::Denied(Denial { message, ..denial })
+        })?;
     }
     if policy.allows_name(name) {
         return Ok(answers);
@@ -100,7 +112,8 @@ mod tests {
     fn judged(rules: &[&str], answers: &[&str]) -> Result<usize, String> {
         let policy = Policy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
         let answers = answers.iter().map(|answer| SocketAddr::new(answer.parse().unwrap(), 0)).collect();
-        judge(&policy, "receiver.internal", answers).map(|judged| judged.len()).map_err(|error| error.to_string())
+        policy.listeners().add(SocketAddr::from(([127, 0, 0, 1], 7676)));
+        judge(&policy, "receiver.internal", answers, Some(80)).map(|judged| judged.len()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -118,5 +131,20 @@ mod tests {
         assert_eq!(judged(&["receiver.internal"], &["10.0.0.1", "::1"]), Ok(2));
         assert_eq!(judged(&["127.0.0.1", "::1"], &["127.0.0.1", "::1"]), Ok(2));
         assert!(judged(&["other.internal"], &["10.0.0.1"]).is_err());
+    }
+
+    #[test]
+    fn no_rule_leads_to_the_daemons_own_listener() {
+        let policy = Policy::new(vec!["receiver.internal".parse().unwrap(), "127.0.0.1".parse().unwrap()]);
+        policy.listeners().add(SocketAddr::from(([127, 0, 0, 1], 7676)));
+        let judged = |port| {
+            let answers = ["8.8.8.8", "127.0.0.1"].map(|answer| SocketAddr::new(answer.parse().unwrap(), 0)).to_vec();
+            judge(&policy, "receiver.internal", answers, port).map_err(|error| error.to_string())
+        };
+        assert!(judged(Some(80)).is_ok());
+        for port in [Some(7676), None] {
+            let message = judged(port).unwrap_err();
+            assert!(message.starts_with("`receiver.internal` resolves to 127.0.0.1. "), "{message}");
+        }
     }
 }

@@ -3,9 +3,11 @@
 //! A provider gets a random placeholder in the place of each secret. Placeholders are made anew for every call, so one that
 //! leaks is worth nothing afterwards, and one that was guessed or kept from another call stands for nothing.
 
+use crate::audience::Audience;
+use crate::oauth2::ClientCredentials;
 use crate::redact::Needles;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -16,19 +18,28 @@ pub(crate) const TEXT_PREFIX: &str = "sealed-";
 /// Behind the 32 hexadecimal digits of a URL's placeholder: a name that never resolves (RFC 6761).
 pub(crate) const URL_SUFFIX: &str = ".sealed.invalid";
 
-/// A secret in clear. It is wiped from memory when dropped and does not show in debug output.
+/// A secret in clear, and whom it is for. It is wiped from memory when dropped and does not show in debug output.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret {
+    text: Zeroizing<String>,
+    pub(crate) audience: Audience,
+}
 
 impl Secret {
-    /// Takes a secret in clear.
+    /// Takes a secret in clear that may go to every granted host: one of the subscription's settings.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self { text: Zeroizing::new(text.into()), audience: Audience::default() }
+    }
+
+    /// Says where in the settings it stands and to which hosts it may go.
+    #[must_use]
+    pub fn with_audience(self, audience: Audience) -> Self {
+        Self { audience, ..self }
     }
 
     /// The secret in clear.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -42,10 +53,21 @@ impl fmt::Debug for Secret {
 #[derive(Default)]
 pub struct Seals {
     pub(crate) entries: Vec<Entry>,
+    token: Option<SealedToken>,
     needles: OnceLock<Needles>,
 }
 
+/// An access token that is fetched when it is needed.
+#[derive(Clone)]
+struct SealedToken {
+    /// Which of the entries stands for it. Its secret is empty until the token is there.
+    entry: usize,
+    credentials: Arc<ClientCredentials>,
+    fetched: bool,
+}
+
 /// One secret and its placeholder.
+#[derive(Clone)]
 pub(crate) struct Entry {
     /// What the provider sees.
     pub(crate) placeholder: String,
@@ -76,6 +98,46 @@ impl Seals {
         self.add(Entry { placeholder: format!("https://{core}/"), core, secret: value, is_url: true })
     }
 
+    /// Seals an access token that the broker fetches when the first request carries its placeholder, which looks like that of
+    /// any secret. A call has one token at most: of several, the last is fetched.
+    pub fn seal_token(&mut self, credentials: ClientCredentials) -> String {
+        let placeholder = self.seal(Secret::new("").with_audience(credentials.audience.clone()));
+        let entry = self.entries.len() - 1;
+        self.token = Some(SealedToken { entry, credentials: Arc::new(credentials), fetched: false });
+        placeholder
+    }
+
+    /// What the access token is fetched with, if there is to be one.
+    pub(crate) fn token_source(&self) -> Option<&ClientCredentials> {
+        self.token.as_ref().map(|token| &*token.credentials)
+    }
+
+    /// The placeholder of the access token, if there is to be one.
+    pub(crate) fn token_placeholder(&self) -> Option<&str> {
+        Some(&self.entries.get(self.token.as_ref()?.entry)?.core)
+    }
+
+    /// The access token, if it is there.
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        let token = self.token.as_ref().filter(|token| token.fetched)?;
+        self.entries.get(token.entry).map(|entry| &entry.secret)
+    }
+
+    /// The same secrets with this access token. The one before stays a secret.
+    pub(crate) fn with_token(&self, secret: Secret) -> Self {
+        let mut seals = Self { entries: self.entries.clone(), token: self.token.clone(), needles: OnceLock::new() };
+        if let Some(before) = self.token() {
+            seals.seal(before.clone());
+        }
+        if let Some(token) = &mut seals.token
+            && let Some(entry) = seals.entries.get_mut(token.entry)
+        {
+            entry.secret = secret;
+            token.fetched = true;
+        }
+        seals
+    }
+
     fn add(&mut self, entry: Entry) -> String {
         let placeholder = entry.placeholder.clone();
         self.entries.push(entry);
@@ -99,9 +161,9 @@ impl Seals {
     }
 
     /// The sealed URL whose placeholder is the host of this URL.
-    pub(crate) fn find_url(&self, url: &Url) -> Option<&Secret> {
+    pub(crate) fn find_url(&self, url: &Url) -> Option<&Entry> {
         let host = url.host_str().filter(|host| host.ends_with(URL_SUFFIX))?;
-        self.entries.iter().find(|entry| entry.is_url && entry.core == host).map(|entry| &entry.secret)
+        self.entries.iter().find(|entry| entry.is_url && entry.core == host)
     }
 
     /// What is taken out of texts, worked out once.
@@ -130,7 +192,7 @@ mod tests {
         let uri = seals.seal_uri(Secret::new("https://hooks.example.com/x"));
         let url = Url::parse(&uri).unwrap();
         assert_eq!(url.as_str(), uri, "it is in its normal form");
-        assert_eq!(seals.find_url(&url).unwrap().expose(), "https://hooks.example.com/x");
+        assert_eq!(seals.find_url(&url).unwrap().secret.expose(), "https://hooks.example.com/x");
         assert_eq!(seals.find(&first).unwrap().expose(), "one");
         assert!(seals.find("sealed-00000000000000000000000000000000").is_none());
     }

@@ -107,9 +107,13 @@ impl Seals {
 
     /// Whether the text has a placeholder of this call.
     pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
-        !self.is_empty()
-            && memmem::find(text, MARK).is_some()
-            && self.entries.iter().any(|entry| memmem::find(text, entry.core.as_bytes()).is_some())
+        self.occurring(text).next().is_some()
+    }
+
+    /// The secrets whose placeholders are in the text.
+    pub(crate) fn occurring<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = &'a Entry> {
+        let entries = if memmem::find(text, MARK).is_some() { self.entries.as_slice() } else { &[] };
+        entries.iter().filter(|entry| memmem::find(text, entry.core.as_bytes()).is_some())
     }
 
     fn replace(

@@ -1,17 +1,17 @@
 //! The HTTP clients: one for each provider, so that no connection is ever shared between two.
 
 use crate::address::Policy;
+use crate::broker::Error;
+use crate::connecting::{Connecting, resumption};
 use crate::limits::Limits;
 use crate::resolve::Resolver;
 use reqwest::redirect;
-use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::Instant;
 use tower::{Layer, Service};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,11 +22,6 @@ const IDLE: Duration = Duration::from_secs(30);
 /// How many unused connections to one host a provider keeps: as many as attempts may run at once by default. With 32,
 /// more than half of the deliveries of a burst toward one host opened a new connection, which doubled their cost.
 const IDLE_PER_HOST: usize = 512;
-
-tokio::task_local! {
-    /// Until when the present request must have its connection.
-    pub(crate) static CONNECT_DEADLINE: Instant;
-}
 
 /// The certificates that the platform trusts. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
 ///
@@ -59,7 +54,7 @@ pub(crate) fn tls_config(roots: RootCertStore) -> Result<ClientConfig, rustls::E
 pub(crate) fn client(tls: &ClientConfig, policy: Arc<Policy>, limits: &Limits) -> reqwest::Result<reqwest::Client> {
     let mut tls = tls.clone();
     // The clone would share the store, and a resumed session tells the server that two providers are one client.
-    tls.resumption = Resumption::in_memory_sessions(64);
+    tls.resumption = resumption();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
@@ -74,6 +69,16 @@ pub(crate) fn client(tls: &ClientConfig, policy: Arc<Policy>, limits: &Limits) -
         .http1_max_headers(limits.response_headers.saturating_add(1))
         .http2_max_header_list_size(u32::try_from(limits.response_header_bytes.saturating_mul(2)).unwrap_or(u32::MAX))
         .build()
+}
+
+/// A client for what the host itself sends to an address that its operator configured, telemetry say. No provider's request
+/// goes through it: it knows no grant and no rule of addresses. It trusts the platform's certificates and follows no redirect.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn own_client(timeout: Duration) -> Result<reqwest::Client, Error> {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls_config(platform_roots())?);
+    Ok(builder.redirect(redirect::Policy::none()).no_proxy().timeout(timeout).build()?)
 }
 
 /// The connection was not made in the time of its request. As an error of connecting it proves that nothing was sent.
@@ -111,15 +116,12 @@ where
 
     fn call(&mut self, destination: R) -> Self::Future {
         // Connecting begins within the request's task, and may go on without it when another connection comes free first.
-        let deadline = CONNECT_DEADLINE.try_with(|deadline| *deadline).ok();
+        let request = Connecting::of_request();
         let connecting = self.0.call(destination);
         Box::pin(async move {
-            match deadline {
-                None => connecting.await,
-                Some(deadline) => {
-                    tokio::time::timeout_at(deadline, connecting).await.unwrap_or_else(|_| Err(ConnectTimedOut.into()))
-                }
-            }
+            let Some(request) = request else { return connecting.await };
+            let in_time = tokio::time::timeout_at(request.deadline, connecting);
+            request.make(async { in_time.await.unwrap_or_else(|_| Err(ConnectTimedOut.into())) }).await
         })
     }
 }

@@ -3,7 +3,9 @@
 use crate::template::{Context, Escaping, Template};
 use crate::walk::{fill_defaults, walk};
 use crate::{Violation, schema};
+use postern_core::host_pattern::HostPattern;
 use postern_core::manifest::{SECRET_MARK, SettingsSchema};
+use postern_core::{oauth2, secret_hosts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -73,6 +75,12 @@ impl Form {
         let unfit = self.validator.validate(&value).err().unwrap_or_default();
         violations.extend(unfit.into_iter().filter(|violation| !kept.contains(&violation.path)));
         violations.extend(self.templates(&mut value).err().into_iter().flatten());
+        if let Some((name, ..)) = oauth2::find(&self.schema)
+            && value.get(name).is_some_and(|given| !given.is_null())
+        {
+            let message = "the host fills this in with an access token that it fetches; leave it out";
+            violations.push(Violation::new(format!("/{name}"), message));
+        }
         if !violations.is_empty() {
             return Err(violations);
         }
@@ -93,6 +101,25 @@ impl Form {
                 *text = replacement;
             }
         });
+    }
+
+    /// The hosts that secrets may go to, by the pointers of those whose schema says so (`x-hosts`). Where several schemas
+    /// describe one field, what all of them name.
+    pub fn secret_hosts(&self, value: &mut Value) -> BTreeMap<String, Vec<HostPattern>> {
+        let mut found: BTreeMap<String, Vec<HostPattern>> = BTreeMap::new();
+        walk(&self.schema, value, &mut |path, schema, _| {
+            let Some(hosts) = secret_hosts::read(schema) else { return };
+            match found.get_mut(path) {
+                Some(known) => known.retain(|host| hosts.contains(host)),
+                None => drop(found.insert(path.to_owned(), hosts)),
+            }
+        });
+        found
+    }
+
+    /// The field that the host fills with an access token, with its schema and how the token is fetched, if there is one.
+    pub fn token(&self) -> Option<(&str, &Value, oauth2::Keyword)> {
+        oauth2::find(&self.schema)
     }
 
     /// The templates among the fields of accepted settings, by pointer; fields with nothing to render are left out.
@@ -251,6 +278,36 @@ mod tests {
             assert!(text.contains(place), "{place} in {text}");
         }
         assert!(!text.contains("short\""), "{text}");
+    }
+
+    #[test]
+    fn hosts_of_secrets_are_found_at_their_places() {
+        let secret = |hosts: Value| json!({"type": "string", "writeOnly": true, "x-hosts": hosts});
+        let schema = json!({"type": "object", "properties": {
+            "token": secret(json!(["a.example", "b.example"])),
+            "more": {"type": "array", "items": secret(json!(["c.example"]))},
+            "both": {"allOf": [secret(json!(["a.example", "b.example"])), secret(json!(["b.example", "c.example"]))]},
+            "free": {"type": "string", "writeOnly": true},
+        }});
+        let form = Form::compile(&SettingsSchema { version: 1, schema }).unwrap();
+        let hosts = form.secret_hosts(&mut json!({"token": "t", "more": ["x", "y"], "both": "z", "free": "f"}));
+        let written: Vec<_> = hosts.iter().map(|(path, hosts)| format!("{path} {hosts:?}")).collect();
+        assert_eq!(written, ["/both [b.example]", "/more/0 [c.example]", "/more/1 [c.example]", "/token [a.example, b.example]"]);
+    }
+
+    #[test]
+    fn a_field_with_an_access_token_is_left_to_the_host() {
+        let schema = json!({"type": "object", "properties": {
+            "secret": {"type": "string", "writeOnly": true},
+            "token": {"type": ["string", "null"], "writeOnly": true, "default": null, "x-oauth2": {
+                "tokenUrl": "https://login.example/token", "clientId": "me", "clientSecret": "{connection.secret}"}},
+        }});
+        let form = Form::compile(&SettingsSchema { version: 1, schema }).unwrap();
+        assert_eq!(form.token().map(|(name, ..)| name), Some("token"));
+        assert!(form.accept(json!({"secret": "s"}), &|_| false).is_ok());
+        let violations = form.accept(json!({"secret": "s", "token": "mine"}), &|_| false).unwrap_err();
+        assert_eq!(violations[0].path, "/token");
+        assert!(!format!("{violations:?}").contains("mine"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! One call: its state, its bounds, its outcome.
 
+use crate::component::Needs;
 use crate::contract::SUPPORTED;
 use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
+use crate::wasi_http::{Ended, Outgoing};
 use crate::{Component, Inner};
 use postern_core::delivery::{Exchange, Level, LogLine};
 use postern_egress::Call;
@@ -11,9 +13,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{FieldMapError, WasiHttpCtxView, WasiHttpView};
 
 /// What a call left.
 #[derive(Debug)]
@@ -81,12 +84,27 @@ pub(crate) struct State {
     pub(crate) log: Log,
     bounds: Bounds,
     wasi: Option<(WasiCtx, ResourceTable)>,
+    http: Option<Box<Outgoing>>,
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (ctx, table) = self.wasi.as_mut().expect("WASI is linked only for components that get a context");
         WasiCtxView { ctx, table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (table, outgoing) = self.outgoing();
+        WasiHttpCtxView { hooks: &mut outgoing.hooks, table, ctx: &mut outgoing.context }
+    }
+}
+
+impl State {
+    pub(crate) fn outgoing(&mut self) -> (&mut ResourceTable, &mut Outgoing) {
+        let (_, table) = self.wasi.as_mut().expect("what needs HTTP gets WASI too");
+        (table, self.http.as_mut().expect("HTTP is linked only for components that get it"))
     }
 }
 
@@ -140,10 +158,13 @@ impl Component {
         let started = Instant::now();
         let limits = &self.runtime.limits;
         let log = Log::new(limits);
-        let mut store = self.runtime.store(log.clone(), call.clone(), self.shared.needs_wasi);
+        let (mut store, ended) = self.runtime.store(log.clone(), call.clone(), self.shared.needs);
         let result = tokio::time::timeout(limits.call(), work(&mut store, &self.shared.pre)).await;
         let memory = store.data().bounds.memory_used;
         drop(store);
+        if let Some(ended) = ended {
+            ended.wait().await;
+        }
         let (mut lines, last_words) = log.take();
         let mut result = match result {
             Err(_) => Err(CallError::Deadline(limits.call())),
@@ -164,9 +185,9 @@ impl Component {
 }
 
 impl Inner {
-    fn store(&self, log: Log, call: Option<Arc<Call>>, needs_wasi: bool) -> Store<State> {
+    fn store(&self, log: Log, call: Option<Arc<Call>>, needs: Needs) -> (Store<State>, Option<Ended>) {
         let limits = &self.limits;
-        let wasi = needs_wasi.then(|| {
+        let wasi = (needs >= Needs::Wasi).then(|| {
             let mut context = WasiCtx::builder();
             context
                 .stdout(Stdio::new(log.clone(), Level::Info))
@@ -187,7 +208,14 @@ impl Inner {
             ticks: limits.compute_milliseconds.div_ceil(u64::try_from(TICK.as_millis()).unwrap_or(10)),
             ticks_used: 0,
         };
-        let state = State { call, log, bounds, wasi };
+        let (http, ended) = match needs {
+            Needs::Contract | Needs::Wasi => (None, None),
+            Needs::Http => {
+                let (outgoing, ended) = Outgoing::new(call.clone(), log.clone(), limits);
+                (Some(Box::new(outgoing)), Some(ended))
+            }
+        };
+        let state = State { call, log, bounds, wasi, http };
         let mut store = Store::new(&self.engine.wasmtime, state);
         store.limiter(|state| &mut state.bounds);
         store.set_hostcall_fuel(limits.host_call_bytes);
@@ -204,7 +232,7 @@ impl Inner {
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        store
+        (store, ended)
     }
 }
 
@@ -215,6 +243,15 @@ fn classify(error: &wasmtime::Error, last_words: Option<String>, lines: &[LogLin
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
         let most = format!("{} KiB", limits.stack_bytes >> 10);
         return CallError::Limit { what: "the depth of the stack", most, setting: "stack-bytes" };
+    }
+    if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) = error.downcast_ref::<FieldMapError>() {
+        let most = format!("{} KiB", limits.header_bytes >> 10);
+        return CallError::Limit { what: "the headers of a request", most, setting: "header-bytes" };
+    }
+    // The component's own handles have the same bound as the host's table, but wasmtime knows no type for that error.
+    let full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
+    if full || error.root_cause().to_string().contains("store handle limit exceeded") {
+        return CallError::Limit { what: "handles", most: limits.handles.to_string(), setting: "handles" };
     }
     let trap = error.downcast_ref::<Trap>();
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();

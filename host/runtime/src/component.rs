@@ -39,7 +39,7 @@ pub enum LoadError {
     },
     /// It imports something that the host does not offer.
     #[error(
-        "the component needs what the host does not offer: {0}. A provider may import {PACKAGE}/{{http, log, secrets}}@{SUPPORTED} and WASI's io, cli, clocks, random, filesystem and sockets 0.2 (the last two without any content)"
+        "the component needs what the host does not offer: {0}. A provider may import {PACKAGE}/{{http, log, secrets}}@{SUPPORTED} and WASI 0.2: io, cli, clocks, random, filesystem and sockets (these two without any content), and of wasi:http `types` and `outgoing-handler`"
     )]
     Imports(String),
     /// It does not compile.
@@ -57,7 +57,18 @@ pub enum LoadError {
 pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
     pub(crate) version: Version,
-    pub(crate) needs_wasi: bool,
+    pub(crate) needs: Needs,
+}
+
+/// What a component imports beyond the contract. Each includes what stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Needs {
+    /// Nothing.
+    Contract,
+    /// WASI, of which it gets an empty one.
+    Wasi,
+    /// `wasi:http` for requests of its own.
+    Http,
 }
 
 /// Reads a file and makes a component of it if it is a core module.
@@ -81,8 +92,8 @@ pub(crate) fn prepare(bytes: &[u8], limit: usize) -> Result<Prepared, LoadError>
         .map_err(|error| LoadError::Invalid(error.to_string()))?;
     let names = top_level(&component)?;
     let version = check_exports(&names.exports)?;
-    let needs_wasi = check_imports(&names.imports)?;
-    Ok(Prepared { bytes: component, version, needs_wasi })
+    let needs = check_imports(&names.imports)?;
+    Ok(Prepared { bytes: component, version, needs })
 }
 
 struct Names {
@@ -144,8 +155,8 @@ fn check_exports(exports: &[String]) -> Result<Version, LoadError> {
     Err(LoadError::Version { component: version.to_owned(), host: SUPPORTED.to_owned(), advice })
 }
 
-fn check_imports(imports: &[String]) -> Result<bool, LoadError> {
-    let mut needs_wasi = false;
+fn check_imports(imports: &[String]) -> Result<Needs, LoadError> {
+    let mut needs = Needs::Contract;
     let mut refused = Vec::new();
     for name in imports {
         match split(name) {
@@ -153,12 +164,15 @@ fn check_imports(imports: &[String]) -> Result<bool, LoadError> {
             Some(("wasi:io" | "wasi:cli" | "wasi:clocks" | "wasi:random" | "wasi:filesystem" | "wasi:sockets", _, version))
                 if version.starts_with("0.2.") =>
             {
-                needs_wasi = true;
+                needs = needs.max(Needs::Wasi);
+            }
+            Some(("wasi:http", "types" | "outgoing-handler", version)) if version.starts_with("0.2.") => {
+                needs = needs.max(Needs::Http);
             }
             _ => refused.push(name.as_str()),
         }
     }
-    if refused.is_empty() { Ok(needs_wasi) } else { Err(LoadError::Imports(refused.join(", ").chars().take(500).collect())) }
+    if refused.is_empty() { Ok(needs) } else { Err(LoadError::Imports(refused.join(", ").chars().take(500).collect())) }
 }
 
 /// Makes a component of a core module: with the contract where the module carries no types of its own, and with the
@@ -243,13 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn a_component_gets_no_more_than_it_imports() {
+        let needs = |imports: &[&str]| check_imports(&imports.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        assert_eq!(needs(&["postern:provider/http@0.1.0"]), Needs::Contract);
+        assert_eq!(needs(&["wasi:io/poll@0.2.6"]), Needs::Wasi);
+        assert_eq!(needs(&["wasi:http/outgoing-handler@0.2.12", "wasi:http/types@0.2.12", "wasi:io/poll@0.2.12"]), Needs::Http);
+    }
+
+    #[test]
     fn imports_beyond_the_contract_are_listed() {
         let text = r#"(component
-            (import "wasi:http/outgoing-handler@0.2.0" (instance))
+            (import "wasi:http/incoming-handler@0.2.0" (instance))
+            (import "wasi:http/client@0.3.0" (instance))
             (import "evil:host/shell" (instance))
             (import "postern:provider/log@0.1.0" (instance))
             (instance $i) (export "postern:provider/provider@0.1.0" (instance $i)))"#;
         let message = refused(&wat::parse_str(text).unwrap());
-        assert!(message.contains("wasi:http/outgoing-handler@0.2.0, evil:host/shell."), "{message}");
+        assert!(message.contains("wasi:http/incoming-handler@0.2.0, wasi:http/client@0.3.0, evil:host/shell."), "{message}");
     }
 }

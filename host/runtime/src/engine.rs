@@ -1,19 +1,26 @@
 //! wasmtime's engine and the linkers.
 
 use crate::call::State;
+use crate::component::Needs;
 use crate::contract::v0_1;
 use crate::limits::Limits;
+use crate::wasi_http;
 use std::time::Duration;
-use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::component::{Component, HasSelf, Linker, Resource};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, StoreContextMut};
+use wasmtime_wasi::WasiView as _;
 
 /// How often running code is interrupted, to count its computing and to let others run.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// WASI's errors, as wasmtime's linker names them.
+const IO_ERROR: &str = "wasi:io/error@0.2.12";
 
 pub(crate) struct Engine {
     pub(crate) wasmtime: wasmtime::Engine,
     plain: Linker<State>,
     with_wasi: Linker<State>,
+    with_http: Linker<State>,
 }
 
 impl Engine {
@@ -36,15 +43,36 @@ impl Engine {
         v0_1::bindings::IntegrationProvider::add_to_linker::<_, HasSelf<State>>(&mut plain, |state| state)?;
         let mut with_wasi = plain.clone();
         wasmtime_wasi::p2::add_to_linker_async(&mut with_wasi)?;
+        tell_errors_plainly(&mut with_wasi)?;
+        let mut with_http = with_wasi.clone();
+        wasi_http::add_to_linker(&mut with_http)?;
         tick(&wasmtime)?;
-        Ok(Self { wasmtime, plain, with_wasi })
+        Ok(Self { wasmtime, plain, with_wasi, with_http })
     }
 
     /// Prepares a component for instantiation, so that a call need not link again.
-    pub(crate) fn link(&self, component: &Component, needs_wasi: bool) -> wasmtime::Result<v0_1::Pre> {
-        let linker = if needs_wasi { &self.with_wasi } else { &self.plain };
+    pub(crate) fn link(&self, component: &Component, needs: Needs) -> wasmtime::Result<v0_1::Pre> {
+        let linker = match needs {
+            Needs::Contract => &self.plain,
+            Needs::Wasi => &self.with_wasi,
+            Needs::Http => &self.with_http,
+        };
         v0_1::bindings::IntegrationProviderPre::new(linker.instantiate_pre(component)?)
     }
+}
+
+/// Replaces the text that a component gets of an error, since wasmtime's own shows the host's stack too where RUST_BACKTRACE
+/// is set.
+fn tell_errors_plainly(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    linker.instance(IO_ERROR)?.func_wrap(
+        "[method]error.to-debug-string",
+        |mut store: StoreContextMut<'_, State>, (error,): (Resource<wasmtime::Error>,)| {
+            Ok((format!("{:#}", store.data_mut().ctx().table.get(&error)?),))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 fn config(limits: &Limits) -> Config {

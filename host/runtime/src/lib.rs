@@ -11,11 +11,12 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`limits`] | the bounds and their defaults |
-//! | [`engine`] | wasmtime's engine and the linkers |
+//! | `engine` | wasmtime's engine and the linkers |
 //! | [`component`] | what a file is, what it needs, and making a component of it |
-//! | [`cache`] | machine code on disk |
+//! | `cache` | machine code on disk |
 //! | [`log`] | what a guest writes |
 //! | [`call`] | one call: its state, its bounds, its outcome |
+//! | `wasi_http` | stock HTTP clients in components: their requests go to the broker |
 //! | [`contract`] | the contract's versions, one module each |
 
 pub mod call;
@@ -26,6 +27,7 @@ pub mod log;
 
 mod cache;
 mod engine;
+mod wasi_http;
 
 pub use call::{CallError, Report};
 pub use component::LoadError;
@@ -33,6 +35,7 @@ pub use contract::{Delivery, Entity, Failure, OptionItem, OptionsRequest, Receip
 pub use limits::Limits;
 
 use contract::v0_1;
+use metrics::{Counter, counter, describe_counter};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +60,9 @@ struct Inner {
     engine: engine::Engine,
     cache: Option<cache::Cache>,
     limits: Limits,
+    /// How often machine code was in the cache, and how often it had to be made.
+    cache_hits: Counter,
+    cache_misses: Counter,
     /// Compiling takes all the processor it gets: one at a time leaves the rest to deliveries.
     compiling: Semaphore,
 }
@@ -79,7 +85,11 @@ impl Runtime {
             .map(|directory| cache::Cache::open(&directory, &engine.wasmtime))
             .transpose()
             .map_err(|error| StartError(format!("the compile cache: {error}")))?;
-        Ok(Self(Arc::new(Inner { engine, cache, limits: options.limits, compiling: Semaphore::new(1) })))
+        describe_counter!("postern_compile_cache_total", "Components that were loaded: from the compile cache, or compiled.");
+        let cache_hits = counter!("postern_compile_cache_total", "result" => "hit");
+        let cache_misses = counter!("postern_compile_cache_total", "result" => "miss");
+        let compiling = Semaphore::new(1);
+        Ok(Self(Arc::new(Inner { engine, cache, limits: options.limits, cache_hits, cache_misses, compiling })))
     }
 
     /// The bounds of each call.
@@ -123,17 +133,12 @@ impl Inner {
                 }
             },
         };
-        let pre = self.engine.link(&code, prepared.needs_wasi).map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        if cached { &self.cache_hits } else { &self.cache_misses }.increment(1);
+        let pre = self.engine.link(&code, prepared.needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         tracing::debug!(%digest, cached, millis = started.elapsed().as_millis(), "component loaded");
         Ok(Component {
             runtime: self,
-            shared: Arc::new(Shared {
-                digest,
-                size: bytes.len(),
-                version: prepared.version,
-                needs_wasi: prepared.needs_wasi,
-                pre,
-            }),
+            shared: Arc::new(Shared { digest, size: bytes.len(), version: prepared.version, needs: prepared.needs, pre }),
         })
     }
 }
@@ -149,7 +154,7 @@ struct Shared {
     digest: String,
     size: usize,
     version: semver::Version,
-    needs_wasi: bool,
+    needs: component::Needs,
     pre: v0_1::Pre,
 }
 

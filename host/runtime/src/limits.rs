@@ -20,6 +20,9 @@ pub struct Limits {
     pub handles: usize,
     /// Bytes that one call into the host may carry: the largest request body and as much again. Default: 2 MiB.
     pub host_call_bytes: usize,
+    /// Bytes of one set of headers that a component builds with `wasi:http`, about 70 more for each one counted in. The
+    /// broker's own bounds of a request's headers are lower. Default: 32 KiB.
+    pub header_bytes: usize,
     /// Bytes of stack. Default: 512 KiB.
     pub stack_bytes: usize,
     /// Computing, in milliseconds; waiting for answers does not count. Default: 1,000.
@@ -44,6 +47,7 @@ impl Default for Limits {
             instances: 16,
             handles: 1_000,
             host_call_bytes: 2 << 20,
+            header_bytes: 32 << 10,
             stack_bytes: 512 << 10,
             compute_milliseconds: 1_000,
             call_milliseconds: 65_000,

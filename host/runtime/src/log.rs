@@ -44,6 +44,18 @@ impl Log {
         lines.lines.push(LogLine { level, message });
     }
 
+    /// Adds a line of the host's own, unless it only says again what the last line says.
+    pub(crate) fn note(&self, level: Level, message: &str) {
+        let said = {
+            let lines = self.lock();
+            let message = cut(message, lines.most_bytes);
+            lines.lines.last().is_some_and(|last| last.level == level && last.message == message)
+        };
+        if !said {
+            self.write(level, message);
+        }
+    }
+
     /// Remembers why the guest is about to trap.
     pub fn fatal(&self, message: &str) {
         let mut lines = self.lock();

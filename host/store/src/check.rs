@@ -7,9 +7,9 @@ use crate::directory::Directory;
 use crate::embedded::recover;
 use crate::entity::EntityHash;
 use crate::key::{self, ends};
-use crate::kv::{Direction, Kv, sled_log};
+use crate::kv::{Direction, Found, Kv, redb, sled, watermark};
 use crate::record::{self, Head, unseal};
-use crate::{Embedded, Engine, Error, codec, describe, disk, external, failure, read};
+use crate::{Embedded, Engine, Error, codec, describe, external, failure, read};
 use postern_core::delivery::State;
 use postern_core::{DeliveryId, EventId};
 use std::ops::ControlFlow;
@@ -62,24 +62,20 @@ pub struct Problem {
 }
 
 impl Embedded {
-    /// Looks for damage in the engine's files that an opening would take for the end of what is stored, and cut off.
-    /// Changes nothing. Blocks. Only sled does such a thing.
+    /// Looks for what makes an opening fail with [`Error::Lost`]. Changes nothing. Blocks.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process uses the directory; [`Error::Failed`] when a file cannot be read, or the
     /// directory was made for another engine.
     pub fn check_files(directory: &Path, engine: Engine) -> Result<Vec<Problem>, Error> {
         let locked = Directory::open(directory, engine)?;
-        if engine != Engine::Sled {
-            return Ok(Vec::new());
-        }
-        let log = locked.engine_path(engine).join("db");
-        let found = sled_log::damage(&log).map_err(|error| Error::Failed(disk::context("read", &log, &error).to_string()))?;
-        let problem = |damage: sled_log::Damage| {
-            let record = format!("byte {} of {}", damage.offset, log.display());
-            Problem { record, key: None, reason: damage.reason.to_owned() }
+        let path = locked.engine_path(engine);
+        let durable = watermark::read(&path)?;
+        let found = match engine {
+            Engine::Sled => sled::found(&path, durable)?,
+            Engine::Redb => redb::found(&path, durable)?,
         };
-        Ok(found.into_iter().map(problem).collect())
+        Ok(found.into_iter().map(|Found { place, reason }| Problem { record: place, key: None, reason }).collect())
     }
 
     /// Reads and verifies everything that is stored; changes nothing. Blocks.

@@ -45,6 +45,19 @@ pub(crate) fn open_for_sync(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(cfg!(windows)).open(path)
 }
 
+/// Writes over a part of a file.
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::write_all_at(file, bytes, offset);
+    #[cfg(not(unix))]
+    {
+        use std::io::{Seek, SeekFrom};
+        let mut file = file;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(bytes)
+    }
+}
+
 /// Asks the file system to finish each write to this file, or to files made in this directory from now on, before it
 /// returns (`FS_SYNC_FL`, what `chattr +S` sets). Answers whether it knows such a thing; not all do.
 pub(crate) fn write_through(path: &Path) -> bool {

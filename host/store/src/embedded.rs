@@ -26,7 +26,7 @@ pub use shared::Figures;
 
 use crate::directory::Directory;
 use crate::external::Sweep;
-use crate::kv::Kv;
+use crate::kv::{Kv, Loss};
 use crate::purge::Marks;
 use crate::{Error, idempotency, kv, transfer};
 use committer::{Request, WAITING_REQUESTS};
@@ -100,6 +100,9 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// How many bytes of newly accepted events are kept in memory until they are claimed. Default: 32 MiB.
     pub event_cache_bytes: usize,
+    /// Whether the store opens though acknowledged data is missing or damaged, with what is left. Default: no; the opening
+    /// then fails with [`Error::Lost`].
+    pub accept_loss: bool,
 }
 
 impl Options {
@@ -111,6 +114,7 @@ impl Options {
             cache_bytes: 64 << 20,
             reserve_bytes: 64 << 20,
             event_cache_bytes: 32 << 20,
+            accept_loss: false,
         }
     }
 }
@@ -139,18 +143,21 @@ impl fmt::Debug for Embedded {
 }
 
 impl Embedded {
-    /// Opens the store, and makes it first if there is none. Blocks while it reads what was left unfinished.
+    /// Opens the store, and makes it first if there is none. Blocks while it verifies the engine's files, all of them, and
+    /// reads what was left unfinished.
     ///
     /// # Errors
+    /// [`Error::Lost`] when acknowledged data is missing or damaged, unless that is accepted; nothing is changed then.
     /// [`Error::Locked`] when another process uses the directory. [`Error::Failed`] when the directory cannot be made
     /// or written, was made for another engine or by a newer version, or the engine cannot open its files.
     /// [`Error::Damaged`] when the store's own notes are.
     pub fn open(options: Options) -> Result<Self, Error> {
         let directory = Directory::open(&options.directory, options.engine)?;
         let path = directory.engine_path(options.engine);
+        let loss = if options.accept_loss { Loss::Accept } else { Loss::Refuse };
         let kv: Box<dyn Kv> = match options.engine {
-            Engine::Sled => Box::new(kv::sled::Sled::open(&path, options.cache_bytes)?),
-            Engine::Redb => Box::new(kv::redb::Redb::open(&path, options.cache_bytes)?),
+            Engine::Sled => Box::new(kv::sled::Sled::open(&path, options.cache_bytes, loss)?),
+            Engine::Redb => Box::new(kv::redb::Redb::open(&path, options.cache_bytes, loss)?),
         };
         Self::start(&options, Some(directory), kv)
     }

@@ -82,6 +82,7 @@ impl Wanted {
         self.names_those(tenant, *subscription, provider, event_type)
             && (entity.is_none() || entity == of)
             && filter.class.is_none_or(|class| reason.is_some_and(|reason| reason.class == class))
+            && filter.without.is_none_or(|class| reason.is_none_or(|reason| reason.class != class))
             && filter.http_status.is_none_or(|status| reason.is_some_and(|reason| reason.status == Some(status)))
     }
 

@@ -4,10 +4,12 @@
 
 use crate::Error;
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 
 pub(crate) mod redb;
 pub(crate) mod sled;
 pub(crate) mod sled_log;
+pub(crate) mod watermark;
 
 /// One change of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,38 @@ impl Op {
 pub(crate) enum Direction {
     Forward,
     Backward,
+}
+
+/// Something that is wrong with the files of an engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub(crate) struct Found {
+    /// A file, and where in it if that is known.
+    pub(crate) place: String,
+    /// What is wrong there.
+    pub(crate) reason: String,
+}
+
+/// What an opening does when acknowledged data is missing or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It changes nothing and fails with [`Error::Lost`].
+    Refuse,
+    /// It opens what is left, and logs what is not.
+    Accept,
+}
+
+impl Loss {
+    /// What becomes of an opening that found these things wrong.
+    pub(crate) fn judge(self, directory: &Path, found: &[Found]) -> Result<(), Error> {
+        let Some((first, rest)) = found.split_first() else { return Ok(()) };
+        if self == Self::Accept {
+            found.iter().for_each(|what| tracing::warn!(%what, "damage in the store's files is accepted, as was asked"));
+            return Ok(());
+        }
+        let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+        Err(Error::Lost { what: format!("{first}{more}"), directory: directory.to_owned() })
+    }
 }
 
 /// The engine failed, or does not trust its own files.
@@ -67,8 +101,8 @@ mod tests {
 
     fn engines(directory: &std::path::Path) -> Vec<Box<dyn Kv>> {
         vec![
-            Box::new(sled::Sled::open(&directory.join("sled"), 1 << 24).unwrap()),
-            Box::new(redb::Redb::open(&directory.join("redb"), 1 << 24).unwrap()),
+            Box::new(sled::Sled::open(&directory.join("sled"), 1 << 24, Loss::Refuse).unwrap()),
+            Box::new(redb::Redb::open(&directory.join("redb"), 1 << 24, Loss::Refuse).unwrap()),
         ]
     }
 

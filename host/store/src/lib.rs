@@ -26,7 +26,7 @@
 //! | `purge` | what may go |
 //! | `key`, `record`, `codec` | the layout: keys, rows with checksums, what is in them |
 //! | `describe` | what a key is about, in words |
-//! | `kv` | the seam to the engines, and the two behind it |
+//! | `kv` | the seam to the engines, the two behind it, and what notices that one of them lost something |
 //! | `directory`, `disk` | the data directory's lock and engine; files that survive a loss of power |
 //! | [`vault`] | the encryption of secrets |
 
@@ -340,6 +340,8 @@ pub struct FailureFilter {
     pub entity: Option<String>,
     /// Only of failed ones.
     pub class: Option<Class>,
+    /// Not those that failed for this reason.
+    pub without: Option<Class>,
     /// The HTTP status of the last answer; only of failed ones.
     pub http_status: Option<u16>,
     /// Its event was accepted at this time or later.
@@ -565,6 +567,18 @@ pub enum Error {
     /// What is on the disk is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// An opening would have lost data that was acknowledged, or left damage unnoticed. It changed nothing.
+    #[error(
+        "acknowledged data is missing or damaged: {what}. The store in {directory} was not opened, and nothing in it was \
+         changed. Copy the data directory first; then put a backup of all of it in its place, save what can still be read with \
+         `postern store export --force`, or go on with what is left with `postern serve --accept-loss`"
+    )]
+    Lost {
+        /// What is wrong, and where.
+        what: String,
+        /// Where the engine keeps its files.
+        directory: PathBuf,
+    },
     /// There is no space left.
     #[error("the disk is full: {0}; nothing was stored")]
     Full(String),

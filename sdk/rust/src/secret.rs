@@ -11,6 +11,18 @@ use std::fmt;
 /// for every call. Use it as if it were the secret: in a URL, a header, [basic credentials](crate::http::Request::basic) or
 /// a body. The host puts the secret in its place when the request goes to a host that it may go to. For a signature see
 /// [`secrets`](crate::secrets).
+///
+/// One of a connection goes to the hosts that the manifest names or takes from the connection, never to one that comes from
+/// the config. The schema's `x-hosts` narrows that; see the contract for it and for `x-oauth2`:
+///
+/// ```
+/// # use postern_provider::prelude::*;
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct Connection {
+///     #[schemars(extend("x-hosts" = ["api.example.com"]))]
+///     token: Secret,
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);

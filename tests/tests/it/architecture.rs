@@ -34,11 +34,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that only some of the host's may use. The daemon's reqwest is the command line's client, which speaks to the API;
-/// no provider's request goes through it.
+/// Crates that only some of the host's may use. The daemon's reqwest is the command line's client, which speaks to the API,
+/// and what carries traces to the operator's collector; no provider's request goes through it.
 const RESERVED: &[(&str, &[&str])] = &[
     ("wasmtime", &["postern-runtime"]),
     ("wasmtime-wasi", &["postern-runtime"]),
+    ("wasmtime-wasi-http", &["postern-runtime"]),
     ("reqwest", &["postern-egress", "postern"]),
     ("hyper", &["postern-egress"]),
     ("hyper-util", &["postern-egress"]),
@@ -52,6 +53,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tower-http", &["postern-api"]),
     ("jsonschema", &["postern-events"]),
     ("minijinja", &["postern-events"]),
+    ("metrics-exporter-prometheus", &["postern-api", "postern"]),
+    ("opentelemetry-otlp", &["postern"]),
+    ("opentelemetry_sdk", &["postern"]),
 ];
 
 fn metadata() -> Metadata {
@@ -133,6 +137,47 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
             found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
         }
     }
+}
+
+#[test]
+fn what_offers_http_to_components_has_no_way_out_of_its_own() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).other_options(["--locked".to_owned()]).exec().unwrap();
+    let nodes: BTreeMap<_, _> = metadata.resolve.as_ref().unwrap().nodes.iter().map(|node| (&node.id, node)).collect();
+    let name = |id| metadata[id].name.as_str();
+    let root = *nodes.values().find(|node| name(&node.id) == "wasmtime-wasi-http").unwrap();
+    // Its own sender of requests is behind this feature, which another crate of the workspace might bring in.
+    assert!(root.features.iter().all(|feature| !["default", "default-send-request"].contains(&feature.as_str())));
+
+    let (mut reached, mut open) = (BTreeSet::new(), vec![&root.id]);
+    while let Some(id) = open.pop() {
+        let built =
+            |dependency: &&cargo_metadata::NodeDep| dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+        if reached.insert(name(id)) {
+            open.extend(nodes[id].deps.iter().filter(built).map(|dependency| &dependency.pkg));
+        }
+    }
+    assert!(reached.contains("hyper"), "the closure was walked");
+    for connector in ["hyper-util", "hyper-rustls", "rustls", "tokio-rustls", "webpki-roots", "native-tls", "reqwest"] {
+        assert!(!reached.contains(connector), "wasmtime-wasi-http brings {connector}");
+    }
+}
+
+#[test]
+fn only_egress_connects_to_anything() {
+    let root = metadata().workspace_root;
+    let mut found = Vec::new();
+    sources(root.join("host").as_std_path(), &mut found);
+    let connects = |text: &str| {
+        let ways = ["TcpStream::connect", "TcpSocket", "UdpSocket", "UnixStream::connect", "UnixDatagram", "lookup_host"];
+        ways.iter().chain(&["ToSocketAddrs", "to_socket_addrs", "hyper::client"]).any(|way| text.contains(way))
+    };
+    let users: BTreeSet<_> = found
+        .iter()
+        .filter(|(_, text)| connects(text))
+        .filter_map(|(path, _)| path.trim_start_matches(root.as_str()).split('/').nth(2))
+        .collect();
+    assert_eq!(users, BTreeSet::from(["egress"]));
 }
 
 #[test]

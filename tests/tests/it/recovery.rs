@@ -1,13 +1,16 @@
 //! What was acknowledged is delivered, whatever happens to the process.
 
 use futures::stream::{FuturesUnordered, StreamExt};
+use postern_tests::launch::postern;
 use postern_tests::platform::{attempts, id, incident};
 use postern_tests::wait::{until, within};
 use postern_tests::{Daemon, Engine, Receiver, Reply, on_each_engine};
 use reqwest::Method;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 on_each_engine!(
     after_a_kill_every_unfinished_delivery_is_made,
@@ -17,6 +20,7 @@ on_each_engine!(
     a_data_directory_in_use_is_refused_by_name,
     another_master_key_is_refused_and_changes_nothing,
     a_directory_of_the_other_engine_is_refused,
+    lost_data_is_noticed_before_anything_is_changed_and_can_be_accepted,
 );
 
 async fn after_a_kill_every_unfinished_delivery_is_made(engine: Engine) {
@@ -193,4 +197,49 @@ async fn a_directory_of_the_other_engine_is_refused(engine: Engine) {
     assert_eq!(ended.status.code(), Some(1));
     assert!(names.iter().all(|name| ended.stderr.contains(name)), "{}", ended.stderr);
     daemon.restart().await;
+}
+
+async fn lost_data_is_noticed_before_anything_is_changed_and_can_be_accepted(engine: Engine) {
+    let mut daemon = Daemon::on(engine).await;
+    daemon.register_incidents().await;
+    let kept = daemon.emit("Kept").await;
+    assert!(daemon.terminate().await.status.success());
+    let directory = daemon.data().join(if engine == Engine::Sled { "sled" } else { "redb" });
+    let older = files(&directory);
+    daemon.restart().await;
+    let lost = daemon.emit("Lost").await;
+    daemon.kill_9();
+    // As from a backup that forgot the newest.
+    fs::remove_dir_all(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
+    older.iter().for_each(|(path, content)| fs::write(path, content).unwrap());
+    let ended = daemon.try_restart().await.unwrap_err();
+    assert_eq!(ended.status.code(), Some(1));
+    for text in ["acknowledged data is missing", directory.to_str().unwrap(), "backup", "--accept-loss", "store export --force"] {
+        assert!(ended.stderr.contains(text), "`{text}`: {}", ended.stderr);
+    }
+    assert!(files(&directory) == older, "a file was changed");
+
+    accept_loss(&daemon).await;
+    daemon.restart().await;
+    let listed: Vec<_> = daemon.api.items("/api/v1/events").await.iter().map(|event| id(&event["id"])).collect();
+    assert!(listed.contains(&kept) && !listed.contains(&lost), "{listed:?}");
+}
+
+/// Serves once what is left, and is killed then.
+async fn accept_loss(daemon: &Daemon) {
+    let path = |name: &str| daemon.data().with_file_name(name);
+    fs::remove_file(path("ready")).ok();
+    let mut command = postern();
+    command.args(["serve", "--accept-loss", "--listen", "127.0.0.1:0", "--data"]).arg(daemon.data());
+    command.arg("--config").arg(path("postern.toml")).arg("--ready-file").arg(path("ready"));
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    until("the daemon to serve what is left", || async { path("ready").exists().then_some(()) }).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }

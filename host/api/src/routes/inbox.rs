@@ -4,7 +4,7 @@ use super::deliveries::{Detail, find, whole};
 use crate::App;
 use crate::access::{Admin, Read, Tenancy};
 use crate::answer::{Accepted, Page};
-use crate::body::{Body, Paging, Params, part};
+use crate::body::{Body, Paging, Params};
 use crate::path::{Id, Path};
 use crate::problem::Problem;
 use axum::Json;
@@ -29,7 +29,7 @@ pub(super) struct Choice {
     event_type: Option<EventTypeId>,
     /// Those about the thing with this key.
     entity: Option<String>,
-    /// Those that failed for this reason.
+    /// Those that failed for this reason. Default: any but `cancelled`.
     reason: Option<Class>,
     /// Those whose last answer had this HTTP status.
     http_status: Option<u16>,
@@ -85,6 +85,7 @@ pub(super) async fn failures(
         event_type: choice.event_type,
         entity: choice.entity,
         class: choice.reason,
+        without: if choice.reason.is_none() { Some(Class::Cancelled) } else { None },
         http_status: choice.http_status,
         since: choice.since,
         until: choice.until,
@@ -106,6 +107,7 @@ pub(super) async fn retry(
 ) -> Result<Accepted<Json<Detail>>, Problem> {
     let (delivery, _) = find(&access, &app, id).await?;
     app.catalog.retry_delivery(&delivery).await?;
+    app.schedule.probe(Some(delivery.route.subscription));
     Ok(Accepted(whole(&app, id).await?))
 }
 
@@ -127,7 +129,10 @@ pub(super) async fn replay(
     Body(mut order): Body<ReplayInput>,
 ) -> Result<Accepted<Json<Replay>>, Problem> {
     order.tenant = access.tenant(order.tenant)?;
-    Ok(Accepted(Json(app.catalog.replay(order).await?)))
+    let subscription = order.subscription;
+    let replay = app.catalog.replay(order).await?;
+    app.schedule.probe(subscription);
+    Ok(Accepted(Json(replay)))
 }
 
 pub(super) async fn replays(
@@ -135,8 +140,13 @@ pub(super) async fn replays(
     State(app): State<App>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Page<Replay>>, Problem> {
-    let mine = app.catalog.replays().into_iter().filter(|replay| sees(&access, replay)).collect();
-    let (found, next) = part(mine, |replay: &Replay| replay.id.clone(), &paging)?;
+    let limit = paging.limit()?;
+    let after = |replay: &Replay| paging.cursor.as_ref().is_none_or(|cursor| replay.id < *cursor);
+    let mut found: Vec<_> =
+        app.catalog.replays().into_iter().filter(|replay| sees(&access, replay) && after(replay)).take(limit + 1).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| last.id.clone());
     Ok(Page::of(found, next, |replay| replay))
 }
 

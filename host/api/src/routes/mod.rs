@@ -8,6 +8,7 @@ mod emissions;
 mod event_types;
 mod events;
 mod inbox;
+mod metrics;
 mod offer;
 mod probes;
 mod providers;
@@ -30,7 +31,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// Every call of the API.
 pub fn router(app: App) -> Router {
     let authenticated = axum::middleware::from_fn_with_state(app.clone(), authentication::authenticate);
-    document::described(|| ApiRouter::new().nest("/api/v1", table::calls().layer(authenticated)).merge(table::open()))
+    let calls = || {
+        let operations = table::operations().layer(authenticated.clone());
+        ApiRouter::new().nest("/api/v1", table::calls().layer(authenticated)).merge(operations).merge(table::open())
+    };
+    document::described(calls)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST))

@@ -123,6 +123,7 @@ pub(super) async fn send_test(
     Body(test): Body<TestEvent>,
 ) -> Result<Json<Detail>, Problem> {
     find(&access, &app, id)?;
+    app.schedule.probe(Some(id));
     let delivery = app.catalog.send_test(id, test).await?;
     deliveries::whole(&app, delivery).await
 }

@@ -1,8 +1,8 @@
 //! Which handler answers which call, with what its signature does not say.
 
 use super::{
-    audit, connections, deliveries, destinations, emissions, event_types, events, inbox, probes, providers, stats, subscriptions,
-    tokens,
+    audit, connections, deliveries, destinations, emissions, event_types, events, inbox, metrics, probes, providers, stats,
+    subscriptions, tokens,
 };
 use crate::App;
 use crate::document::{self, call};
@@ -39,6 +39,13 @@ pub(super) fn open() -> ApiRouter<App> {
         .api_route(document::PATH, get_with(document::show, call("describe", "This description", &[])))
         .api_route(document::DOCS, get_with(document::docs, call("docs", "This description as a page", &[])))
         .with_path_items(|path| path.tag("Open to everybody"))
+}
+
+/// What operators' tools call, outside of the versioned API.
+pub(super) fn operations() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route("/metrics", get_with(metrics::show, call("metrics", "The figures of the process, for Prometheus", &[])))
+        .with_path_items(|path| path.tag("Administration"))
 }
 
 fn event_types() -> ApiRouter<App> {

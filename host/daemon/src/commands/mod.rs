@@ -2,12 +2,15 @@
 
 pub(crate) mod apply;
 pub(crate) mod audit;
+mod chosen;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod delivery;
 pub(crate) mod event;
+mod history;
 mod place;
 pub(crate) mod provider;
+mod replay;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod store;

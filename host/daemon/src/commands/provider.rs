@@ -5,6 +5,7 @@ use crate::arguments::Remote;
 use crate::output::{Format, print};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use postern_client::call::segment;
 use postern_client::{Body, Client};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Show {
         /// The provider's id.
         id: String,
+        #[command(flatten)]
+        format: Format,
     },
     /// Add a component as a provider, or upgrade the one that it is.
     Add {
@@ -32,6 +35,20 @@ pub(crate) enum Command {
         /// Grant it what it asks for at once.
         #[arg(long)]
         approve: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Let one deliver again that is quarantined or disabled.
+    Enable {
+        /// The provider's id.
+        id: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Pause a provider; its deliveries wait until it is enabled again.
+    Disable {
+        /// The provider's id.
+        id: String,
         #[command(flatten)]
         format: Format,
     },
@@ -73,7 +90,7 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
-    let path = |id: &str| format!("/api/v1/providers/{id}");
+    let path = |id: &str| format!("/api/v1/providers/{}", segment(id));
     match command {
         Command::List { format } => {
             let items = client.list("/api/v1/providers", &[], usize::MAX).await?;
@@ -82,12 +99,13 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
                 ("NAME", "/displayName"),
                 ("VERSION", "/version"),
                 ("STATE", "/state"),
+                ("REASON", "/reason"),
                 ("GRANTED", "/grant/hosts"),
                 ("ASKS", "/asks"),
             ];
             format.rows(&items, &columns)
         }
-        Command::Show { id } => print(&serde_json::to_string_pretty(&client.get(&path(&id)).await?)?),
+        Command::Show { id, format } => format.object(&client.get(&path(&id)).await?, None),
         Command::Add { file, plugin, approve, format } => {
             let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let mut added =
@@ -105,6 +123,15 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
                 ),
             };
             format.object(&added, Some(sentence))
+        }
+        Command::Enable { id, format } => {
+            let enabled = client.call(Method::POST, &format!("{}/enable", path(&id)), Body::Empty).await?;
+            format.object(&enabled, Some(format!("{id} is {}", enabled["state"].as_str().unwrap_or("active"))))
+        }
+        Command::Disable { id, format } => {
+            let disabled = client.call(Method::POST, &format!("{}/disable", path(&id)), Body::Empty).await?;
+            let sentence = format!("{id} is disabled; its deliveries wait. Enable it again: postern provider enable {id}");
+            format.object(&disabled, Some(sentence))
         }
         Command::Approve { id } => {
             let approved = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;

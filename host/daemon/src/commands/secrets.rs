@@ -1,8 +1,8 @@
 //! `postern secrets`.
 
 use super::place::{Place, vault};
-use super::serve::log_to_stderr;
 use crate::output::Format;
+use crate::telemetry::log_to_stderr;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use postern_store::vault::Location;

@@ -1,15 +1,15 @@
 //! `postern serve`.
 
 use super::place::Place;
-use crate::config::{Config, Format};
+use crate::config::Config;
 use crate::host::Host;
+use crate::telemetry::{self, Traces};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use postern_store::Engine;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -18,6 +18,12 @@ pub(crate) struct Serve {
     /// Write the bound address to this file once the API serves.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// Serve what is left though acknowledged data is missing or damaged.
+    ///
+    /// Without this the daemon does not start then, and changes nothing. What cannot be read is cut off for good: copy the
+    /// data directory before. The next start needs the option no more.
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 /// Where the configuration comes from.
@@ -49,7 +55,7 @@ impl Source {
 
 pub(crate) async fn run(serve: Serve) -> Result<()> {
     let config = serve.source.load()?;
-    log_to_stderr(&config)?;
+    let traces = telemetry::start(&config)?;
     if let Some(path) = &serve.ready_file {
         // One of an earlier run would name an address that nobody serves.
         std::fs::remove_file(path).ok();
@@ -57,7 +63,7 @@ pub(crate) async fn run(serve: Serve) -> Result<()> {
     // Handlers first: a signal during a long start must end it too.
     let mut stop = Stop::new()?;
     let host = tokio::select! {
-        host = Host::start(&config) => host?,
+        host = Host::start(&config, serve.accept_loss) => host?,
         () = stop.asked() => return Ok(()),
     };
     tracing::info!(address = %host.address, engine = %config.store.engine, directory = %config.store.directory.display(), unfinished = host.unfinished, "postern serves");
@@ -76,11 +82,18 @@ pub(crate) async fn run(serve: Serve) -> Result<()> {
     }
     tracing::info!("stopping; a second signal ends at once");
     tokio::select! {
-        result = host.stop() => result?,
+        result = stop_all(host, traces) => result?,
         () = stop.asked() => bail!("ended by a second signal; what was in flight is delivered after the next start"),
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Traces end last: what is in flight is traced as well.
+async fn stop_all(host: Host, traces: Traces) -> Result<()> {
+    let stopped = host.stop().await;
+    traces.stop().await;
+    stopped
 }
 
 /// SIGTERM and SIGINT.
@@ -108,18 +121,4 @@ fn write_ready(path: &Path, address: SocketAddr) -> Result<()> {
     std::fs::write(&temporary, format!("{address}\n"))
         .and_then(|()| std::fs::rename(&temporary, path))
         .with_context(|| format!("the ready file {} cannot be written", path.display()))
-}
-
-pub(crate) fn log_to_stderr(config: &Config) -> Result<()> {
-    let filter =
-        EnvFilter::try_new(&config.log.level).with_context(|| format!("[log] level `{}` is not understood", config.log.level))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    match config.log.format {
-        Format::Text => subscriber.with_target(false).init(),
-        Format::Json => subscriber.json().flatten_event(true).init(),
-    }
-    Ok(())
 }

@@ -4,47 +4,15 @@ use super::json;
 use crate::arguments::Remote;
 use crate::output::{Format, print};
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use postern_client::Client;
+use postern_client::call::segment;
 use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Subscribe a provider to event types.
-    Create {
-        /// What people call it.
-        #[arg(long)]
-        name: String,
-        /// What it is for.
-        #[arg(long)]
-        description: Option<String>,
-        /// The provider: `postern.webhook`.
-        #[arg(long)]
-        provider: String,
-        /// The connection's id, if the provider has connections.
-        #[arg(long)]
-        connection: Option<String>,
-        /// The provider's settings: JSON, @FILE or - for standard input. `postern provider show` tells what it takes.
-        #[arg(long)]
-        config: String,
-        /// An event type, or all under a prefix: `incident.*`. Give it several times for several.
-        #[arg(long = "event", required = true)]
-        events: Vec<String>,
-        /// A jq program that yields whether an event is delivered: `.payload.severity == "critical"`.
-        #[arg(long)]
-        filter: Option<String>,
-        /// A jq program that yields the key of what an event is about: `.payload.incidentId`.
-        #[arg(long)]
-        entity_key: Option<String>,
-        /// When failed deliveries are tried again: delays, `1m,5m`; `none`; or JSON such as
-        /// `{"initial":"30s","factor":2,"max":"1h","horizon":"3d"}`. Without it, when the operator's default says.
-        #[arg(long)]
-        retry: Option<String>,
-        /// How many deliveries it gets in so much time: `10/1s`.
-        #[arg(long, value_name = "DELIVERIES/TIME")]
-        rate_limit: Option<String>,
-        #[command(flatten)]
-        format: Format,
-    },
+    Create(Box<Create>),
     /// List the subscriptions.
     List {
         /// Only those of this provider.
@@ -66,6 +34,8 @@ pub(crate) enum Command {
     Show {
         /// The subscription's id.
         id: String,
+        #[command(flatten)]
+        format: Format,
     },
     /// Change fields; the mark of a secret keeps it, null clears a field.
     Update {
@@ -107,6 +77,50 @@ pub(crate) enum Command {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// What people call it.
+    #[arg(long)]
+    name: String,
+    /// What it is for.
+    #[arg(long)]
+    description: Option<String>,
+    /// The provider: `postern.webhook`.
+    #[arg(long)]
+    provider: String,
+    /// The connection's id, if the provider has connections.
+    #[arg(long)]
+    connection: Option<String>,
+    /// The provider's settings: JSON, @FILE or - for standard input. `postern provider show` tells what it takes.
+    #[arg(long)]
+    config: String,
+    /// An event type, or all under a prefix: `incident.*`. Give it several times for several.
+    #[arg(long = "event", required = true)]
+    events: Vec<String>,
+    /// A jq program that yields whether an event is delivered: `.payload.severity == "critical"`.
+    #[arg(long)]
+    filter: Option<String>,
+    /// A jq program that yields the key of what an event is about: `.payload.incidentId`.
+    #[arg(long)]
+    entity_key: Option<String>,
+    /// When failed deliveries are tried again: delays, `1m,5m`; `none`; or JSON such as
+    /// `{"initial":"30s","factor":2,"max":"1h","horizon":"3d"}`. Without it, when the operator's default says.
+    #[arg(long)]
+    retry: Option<String>,
+    /// How many deliveries it gets in so much time: `10/1s`.
+    #[arg(long, value_name = "DELIVERIES/TIME")]
+    rate_limit: Option<String>,
+    /// What becomes of the events about an entity when one of them finally failed: they are delivered all the same, or wait
+    /// until that one is delivered after all or cancelled. Default: skip.
+    #[arg(long, value_parser = ["skip", "hold"], requires = "entity_key")]
+    entity_order: Option<String>,
+    /// The tenant whose events it gets. Default: the token's, or `default`.
+    #[arg(long)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
 /// A schedule of retries; the server judges the delays.
 fn schedule(text: &str) -> Result<Value> {
     let text = text.trim();
@@ -124,48 +138,34 @@ fn rate_limit_of(text: &str) -> Result<Value> {
     Ok(json!({ "deliveries": deliveries, "per": per }))
 }
 
+const COLUMNS: &[(&str, &str)] = &[
+    ("SUBSCRIPTION", "/id"),
+    ("NAME", "/name"),
+    ("PROVIDER", "/providerId"),
+    ("EVENTS", "/events"),
+    ("ENABLED", "/enabled"),
+    ("REASON", "/why"),
+];
+
+/// As a row of the table: in one cell why it does not deliver, whoever is the cause.
+fn row(subscription: &Value) -> Value {
+    let mut row = subscription.clone();
+    row["why"] = ["disabledReason", "problem"].iter().map(|field| subscription[field].clone()).find(Value::is_string).into();
+    row
+}
+
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     let client = remote.client()?;
-    let path = |id: &str| format!("/api/v1/subscriptions/{id}");
+    let path = |id: &str| format!("/api/v1/subscriptions/{}", segment(id));
     match command {
-        Command::Create {
-            name,
-            description,
-            provider,
-            connection,
-            config,
-            events,
-            filter,
-            entity_key,
-            retry,
-            rate_limit,
-            format,
-        } => {
-            let body = json!({
-                "name": name, "description": description, "providerId": provider, "connectionId": connection,
-                "providerConfig": json(&config)?, "events": events,
-                "filter": filter, "entityKey": entity_key,
-                "retry": retry.as_deref().map(schedule).transpose()?,
-                "rateLimit": rate_limit.as_deref().map(rate_limit_of).transpose()?,
-            });
-            let created = client.post("/api/v1/subscriptions", body).await?;
-            let sentence = format!("created {}", created["id"].as_str().unwrap_or_default());
-            format.object(&created, Some(sentence))
-        }
+        Command::Create(create) => self::create(*create, &client).await,
         Command::List { provider, enabled, event, limit, format } => {
             let filters = [("provider", provider), ("enabled", enabled.map(|enabled| enabled.to_string())), ("event", event)];
             let query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
             let items = client.list("/api/v1/subscriptions", &query, limit).await?;
-            let columns = [
-                ("SUBSCRIPTION", "/id"),
-                ("NAME", "/name"),
-                ("PROVIDER", "/providerId"),
-                ("EVENTS", "/events"),
-                ("ENABLED", "/enabled"),
-            ];
-            format.rows(&items, &columns)
+            format.rows_as(&items, row, COLUMNS)
         }
-        Command::Show { id } => print(&serde_json::to_string_pretty(&client.get(&path(&id)).await?)?),
+        Command::Show { id, format } => format.object(&client.get(&path(&id)).await?, None),
         Command::Update { id, change, format } => {
             let updated = client.patch(&path(&id), json(&change)?).await?;
             format.object(&updated, Some(format!("updated {id}")))
@@ -194,4 +194,20 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
             print(&format!("deleted {id}"))
         }
     }
+}
+
+async fn create(create: Create, client: &Client) -> Result<()> {
+    let mut body = json!({
+        "name": create.name, "description": create.description, "providerId": create.provider,
+        "connectionId": create.connection, "providerConfig": json(&create.config)?, "events": create.events,
+        "filter": create.filter, "entityKey": create.entity_key, "tenant": create.tenant,
+        "retry": create.retry.as_deref().map(schedule).transpose()?,
+        "rateLimit": create.rate_limit.as_deref().map(rate_limit_of).transpose()?,
+    });
+    if let Some(order) = create.entity_order {
+        body["entityOrder"] = json!(order);
+    }
+    let created = client.post("/api/v1/subscriptions", body).await?;
+    let sentence = format!("created {}", created["id"].as_str().unwrap_or_default());
+    create.format.object(&created, Some(sentence))
 }

@@ -2,10 +2,11 @@
 
 mod receiver;
 
-use crate::commands::serve::{Stop, log_to_stderr};
+use crate::commands::serve::Stop;
 use crate::config::Config;
 use crate::host::Host;
 use crate::output::print;
+use crate::telemetry::log_to_stderr;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use postern_client::Client;
@@ -33,7 +34,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     config.log.level = "error".into();
     log_to_stderr(&config)?;
     let mut stop = Stop::new()?;
-    let host = Host::start(&config).await?;
+    let host = Host::start(&config, false).await?;
     let token = std::fs::read_to_string(config.store.directory.join("admin-token"))?.trim().to_owned();
     let server = format!("http://{}", host.address);
     let client = Client::new(&server, Some(token))?;

@@ -6,6 +6,7 @@
 use super::settings::Opened;
 use postern_core::host_pattern::{HostPattern, Section, origin_of};
 use postern_core::manifest::SECRET_MARK;
+use postern_core::oauth2::{self, Text};
 use postern_events::Violation;
 use postern_events::settings::{Accepted, Form};
 use serde_json::Value;
@@ -31,7 +32,12 @@ pub(super) fn misused(form: &Form, accepted: &Accepted, before: &Opened, hosts: 
     if kept.is_empty() {
         return Vec::new();
     }
-    let moved = hosts.iter().find(|field| moved(accepted, before, field));
+    let token_url = match form.token() {
+        Some((_, _, oauth2::Keyword { token_url: Text::Field(field), .. })) => Some(field),
+        _ => None,
+    };
+    let mut hosts = hosts.iter().copied().chain(token_url.as_deref());
+    let moved = hosts.find(|field| moved(accepted, before, field));
     let masked = before.masked();
     let judge = |path: String| {
         if let Some(field) = moved {
@@ -127,6 +133,21 @@ mod tests {
         assert!(change(SECRET_MARK).is_empty());
         assert!(change("https://a.example/2").is_empty());
         assert_eq!(change("https://b.example/1"), ["/settings/token"]);
+    }
+
+    #[test]
+    fn a_clients_secret_stays_with_its_login_server() {
+        let schema = json!({"type": "object", "properties": {
+            "login": {"type": "string"}, "secret": {"type": "string", "writeOnly": true},
+            "access": {"type": "string", "writeOnly": true, "x-oauth2": {
+                "tokenUrl": "{connection.login}", "clientId": "me", "clientSecret": "{connection.secret}"}},
+        }});
+        let form = Form::compile(&SettingsSchema { version: 1, schema }).unwrap();
+        let before = accept(&form, json!({"login": "https://a.example/token", "secret": "s"}), None, &[], "").unwrap();
+        let before = Opened::unsaved(&form, before).unwrap();
+        let change = |login: &str| accept(&form, json!({"login": login, "secret": SECRET_MARK}), Some(&before), &[], "").is_ok();
+        assert!(change("https://a.example/other"));
+        assert!(!change("https://b.example/token"), "the secret would be sent there, whatever the manifest's hosts are");
     }
 
     #[test]

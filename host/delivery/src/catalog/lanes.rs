@@ -36,7 +36,8 @@ impl Lanes for Catalog {
     fn lane(&self, id: SubscriptionId) -> Arc<Lane> {
         let Ok(prepared) = self.subscription(id) else { return Arc::new(nobody()) };
         let subscription = &prepared.subscription;
-        let Ok(provider) = self.provider(&subscription.provider_id) else {
+        let provider = self.provider(&subscription.provider_id).ok().filter(|_| subscription.enabled);
+        let Some(provider) = provider else {
             return Arc::new(Lane { tenant: subscription.tenant.clone(), ..nobody() });
         };
         let hint = provider
@@ -63,7 +64,7 @@ impl Lanes for Catalog {
     }
 }
 
-/// What does not exist any more waits for nothing: its deliveries only have to be told so.
+/// What does not exist any more, or is disabled, waits for nothing: its deliveries only have to be told so.
 fn nobody() -> Lane {
     Lane {
         tenant: TenantId::default(),
@@ -79,6 +80,14 @@ fn nobody() -> Lane {
 }
 
 impl Catalog {
+    /// A call of a provider needed more memory than any before: fewer may run at once, perhaps.
+    pub(crate) fn footprint_grew(&self, known: usize, now: usize) {
+        let limits = self.provider_limits.load();
+        if limits.calls_of(known) != limits.calls_of(now) {
+            self.tell_changed();
+        }
+    }
+
     /// Where a subscription's deliveries go: the host of the field that the provider's wish names, else the first host of
     /// the wish, which all its subscriptions share.
     fn destination(&self, prepared: &Prepared, provider: &Provider) -> Option<Arc<str>> {

@@ -12,6 +12,7 @@ pub(crate) mod quarantine;
 mod routing;
 pub(crate) mod settings;
 mod subscriptions;
+mod token;
 
 pub(crate) use connections::connection_form;
 pub use connections::{ConnectionInput, PreparedConnection};
@@ -22,6 +23,7 @@ pub use providers::{Added, Provider, ProviderState};
 pub use subscriptions::{Prepared, SubscriptionFilter, SubscriptionInput};
 
 use crate::Error;
+use crate::figures::Figures;
 use crate::replay::Replay;
 use arc_swap::ArcSwap;
 use forward::Unsaved;
@@ -96,6 +98,7 @@ pub struct Catalog {
     pub(crate) replay_ordered: Notify,
     /// How many deliveries may be unfinished before emissions are refused.
     pub(crate) longest_backlog: usize,
+    pub(crate) figures: Figures,
 }
 
 impl Catalog {
@@ -131,6 +134,7 @@ impl Catalog {
             replaying: tokio::sync::Mutex::new(()),
             replay_ordered: Notify::new(),
             longest_backlog: parts.longest_backlog,
+            figures: Figures::default(),
         };
         catalog.load_event_types().await?;
         catalog.load_providers(&parts.bundled).await?;

@@ -1,9 +1,10 @@
 //! Settings with secrets, of subscriptions and of connections: how they are stored, opened and handed to a provider.
 
-use super::kept;
+use super::{kept, token};
 use crate::Error;
+use postern_core::host_pattern::{HostPattern, Section};
 use postern_core::manifest::SECRET_MARK;
-use postern_egress::{Seals, Secret};
+use postern_egress::{Audience, ClientCredentials, Seals, Secret};
 use postern_events::settings::{Accepted, Form, Secrets, render};
 use postern_events::template::{Context, Template};
 use postern_events::{Violation, schema};
@@ -20,13 +21,23 @@ pub(crate) struct Opened {
     pub(crate) version: u32,
     templates: Vec<(String, Template)>,
     secrets: Vec<SecretField>,
+    /// The field that the host fills with an access token, and how it is fetched.
+    token: Option<(String, ClientCredentials)>,
 }
 
-struct SecretField {
+pub(super) struct SecretField {
     /// Its JSON pointer.
-    path: String,
+    pub(super) path: String,
     /// Whether it is a URL, whose placeholder must then be one too.
     is_url: bool,
+    /// The hosts that its schema names for it, if it names any.
+    pub(super) hosts: Option<Arc<[HostPattern]>>,
+}
+
+impl SecretField {
+    fn new(path: &str, is_url: bool) -> Self {
+        Self { path: path.to_owned(), is_url, hosts: None }
+    }
 }
 
 impl Opened {
@@ -37,7 +48,7 @@ impl Opened {
         let mut problem = None;
         form.put_secrets(&mut value, |path, is_url| match vault.decrypt(record, path, sealed.get(path)?) {
             Ok(secret) => {
-                secrets.push(SecretField { path: path.to_owned(), is_url });
+                secrets.push(SecretField::new(path, is_url));
                 Some(secret.to_string())
             }
             Err(error) => {
@@ -57,16 +68,21 @@ impl Opened {
         let mut secrets = Vec::new();
         form.put_secrets(&mut value, |path, is_url| {
             let secret = given.get(path)?;
-            secrets.push(SecretField { path: path.to_owned(), is_url });
+            secrets.push(SecretField::new(path, is_url));
             Some(secret.clone())
         });
         Self::new(form, value, secrets)
     }
 
-    fn new(form: &Form, mut value: Value, secrets: Vec<SecretField>) -> Result<Self, String> {
+    fn new(form: &Form, mut value: Value, mut secrets: Vec<SecretField>) -> Result<Self, String> {
+        let mut hosts = form.secret_hosts(&mut value);
+        for field in &mut secrets {
+            field.hosts = hosts.remove(&field.path).map(Into::into);
+        }
         let templates = form.templates(&mut value).map_err(|violations| violations[0].to_string())?;
         let Value::Object(clear) = value else { return Err("the settings are no object".into()) };
-        Ok(Self { clear: Arc::new(clear), version: form.version(), templates, secrets })
+        let token = token::source(form, &clear, &secrets);
+        Ok(Self { clear: Arc::new(clear), version: form.version(), templates, secrets, token })
     }
 
     /// Settings that fit no schema now, with the secrets that are stored in them, so that a change may keep those. They are
@@ -77,11 +93,11 @@ impl Opened {
         for (path, sealed) in sealed {
             if let (Some(Value::String(text)), Ok(secret)) = (value.pointer_mut(path), vault.decrypt(record, path, sealed)) {
                 *text = secret.to_string();
-                secrets.push(SecretField { path: path.clone(), is_url: false });
+                secrets.push(SecretField::new(path, false));
             }
         }
         let clear = if let Value::Object(clear) = value { clear } else { Map::new() };
-        Self { clear: Arc::new(clear), version: 0, templates: Vec::new(), secrets }
+        Self { clear: Arc::new(clear), version: 0, templates: Vec::new(), secrets, token: None }
     }
 
     /// With [`SECRET_MARK`] in the places of secrets.
@@ -119,14 +135,19 @@ impl Opened {
         self.secrets.iter().any(|field| field.path == path)
     }
 
-    /// The settings for one call, as JSON: secrets sealed, templates rendered if there is a context.
-    pub(crate) fn for_call(&self, context: Option<&Context>, seals: &mut Seals) -> Result<String, Violation> {
+    /// The settings for one call, as JSON: secrets sealed, templates rendered if there is a context. `section` says whose
+    /// settings they are, on which it depends where secrets may go.
+    pub(crate) fn for_call(&self, section: Section, context: Option<&Context>, seals: &mut Seals) -> Result<String, Violation> {
         let mut value = Value::Object((*self.clear).clone());
         for field in &self.secrets {
             if let Some(Value::String(secret)) = value.pointer_mut(&field.path) {
-                let clear = Secret::new(secret.as_str());
+                let audience = Audience { section, path: field.path.clone(), hosts: field.hosts.clone() };
+                let clear = Secret::new(secret.as_str()).with_audience(audience);
                 *secret = if field.is_url { seals.seal_uri(clear) } else { seals.seal(clear) };
             }
+        }
+        if let (Some((name, credentials)), Value::Object(map)) = (&self.token, &mut value) {
+            map.insert(name.clone(), seals.seal_token(credentials.clone()).into());
         }
         if let Some(context) = context {
             render(&self.templates, &mut value, context)?;

@@ -338,6 +338,9 @@ impl Catalog {
         };
         violations.extend(self.check_events(&provider, &input.events));
         violations.extend(self.check_connection(&provider, &input));
+        if input.entity_order == EntityOrder::Hold && input.entity_key.is_none() {
+            violations.push(Violation::new("/entityOrder", "to hold an entity, an entityKey is needed that says what it is"));
+        }
         let rules = Rules::compile(input.filter.as_deref(), input.entity_key.as_deref()).unwrap_or_else(|unfit| {
             violations.extend(unfit);
             Rules::default()

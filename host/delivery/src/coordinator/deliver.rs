@@ -1,7 +1,7 @@
 //! One delivery, from its claim to what is to be recorded.
 
 use super::record::Outcome;
-use super::{Coordinator, Place};
+use super::{Coordinator, Place, span};
 use crate::attempt::Attempted;
 use crate::schedule::{Ended, Health};
 use crate::{machine, verdict};
@@ -11,11 +11,13 @@ use postern_store::{Claim, Finish};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 impl Coordinator {
     /// Attempts a claimed delivery; its place is free before the outcome is on the disk.
     pub(super) async fn deliver(self: Arc<Self>, claim: Claim, place: Place, outcomes: mpsc::Sender<Outcome>) {
-        let attempted = self.catalog.attempt(&claim).await;
+        let span = span::begin(&claim);
+        let attempted = self.catalog.attempt(&claim).instrument(span.clone()).await;
         let now = self.catalog.clock.now();
         let (step, hold) = match attempted {
             Attempted::Made { attempt, retry, hold } => {
@@ -26,6 +28,7 @@ impl Coordinator {
                     Result::Failure { cause, .. } => Some(verdict::reason(*cause, &attempt.exchanges)),
                     Result::Success { .. } => None,
                 };
+                self.catalog.count_attempt(&claim, &attempt, reason);
                 let refused_until = pause.filter(|pause| pause.refused && !claim.route.test).map(|pause| pause.until);
                 let accepted_at = claim.id.event.created_at();
                 let ended = machine::Ended { outcome: &attempt.outcome, reason, refused_until, accepted_at };
@@ -40,6 +43,8 @@ impl Coordinator {
                 (Step { state, attempts: claim.attempts, at: now, attempt: None, run: claim.run }, false)
             }
         };
+        span::end(&span, &step.state, step.attempt.is_some());
+        drop(span);
         let finish = Finish { claim: claim.claim, id: claim.id, route: claim.route, step, hold };
         let outcome = Outcome { finish, event_type: claim.event.event_type.clone(), tenant: claim.event.tenant.clone() };
         // Who records outcomes lives as long as there are attempts.

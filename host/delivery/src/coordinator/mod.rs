@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `deliver` | one delivery, from its claim to what is to be recorded |
 //! | `record` | makes outcomes durable, many in one commit, and tells of them |
+//! | `span` | the trace of an attempt |
 //! | `purge` | removes what is old |
 //! | [`options`] | how it works |
 
@@ -11,8 +12,10 @@ mod deliver;
 mod options;
 mod purge;
 mod record;
+mod span;
 
 pub use options::Options;
+pub use span::SPAN_TARGET;
 
 use crate::catalog::quarantine;
 use crate::schedule::{Change, DestinationView, Ended, Health, Scheduler, Ticket, Turned, View};
@@ -37,7 +40,7 @@ pub struct Coordinator {
     catalog: Arc<Catalog>,
     options: Options,
     schedule: Arc<Mutex<Scheduler>>,
-    freed: Notify,
+    freed: Arc<Notify>,
 }
 
 /// The coordinator's schedule, for whoever wants to look. Cheap to clone.
@@ -45,6 +48,7 @@ pub struct Coordinator {
 pub struct Handle {
     catalog: Arc<Catalog>,
     schedule: Arc<Mutex<Scheduler>>,
+    freed: Arc<Notify>,
 }
 
 impl Handle {
@@ -56,6 +60,12 @@ impl Handle {
     /// The destinations that anything is known of, by name.
     pub fn destinations(&self) -> Vec<DestinationView> {
         self.schedule.lock().destinations()
+    }
+
+    /// Lets the destination of a subscription, or of all, be probed at once if it is left alone: somebody wants to know.
+    pub fn probe(&self, subscription: Option<SubscriptionId>) {
+        self.schedule.lock().probe(subscription, &*self.catalog, self.catalog.clock.now());
+        self.freed.notify_one();
     }
 
     /// What keeps the deliveries of a subscription waiting, for people; none if nothing does.
@@ -96,12 +106,12 @@ impl Coordinator {
     pub fn new(catalog: Arc<Catalog>, options: Options) -> Self {
         catalog.set_provider_limits(options.provider_limits);
         let schedule = Arc::new(Mutex::new(Scheduler::new(options.limits)));
-        Self { catalog, options, schedule, freed: Notify::new() }
+        Self { catalog, options, schedule, freed: Arc::new(Notify::new()) }
     }
 
     /// A way to look at it while it runs.
     pub fn handle(&self) -> Handle {
-        Handle { catalog: self.catalog.clone(), schedule: self.schedule.clone() }
+        Handle { catalog: self.catalog.clone(), schedule: self.schedule.clone(), freed: self.freed.clone() }
     }
 
     /// Runs until `stop`, then ends or hands back what is in flight. Answers with how many deliveries were cut off; they

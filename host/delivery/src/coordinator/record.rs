@@ -26,6 +26,7 @@ pub(super) async fn run(catalog: Arc<Catalog>, mut watch: Watch, mut outcomes: m
             seen.push(Seen::of(&finish, event_type, tenant));
             finishes.push(finish);
         }
+        let became: Vec<_> = finishes.iter().map(|finish| finish.step.state.status()).collect();
         let recorded = match catalog.store.finish(finishes.clone()).await {
             Ok(()) => vec![true; seen.len()],
             // One of them is refused, and with it all; the others can be recorded.
@@ -37,6 +38,9 @@ pub(super) async fn run(catalog: Arc<Catalog>, mut watch: Watch, mut outcomes: m
             }
         };
         let mut events = Vec::new();
+        for (status, _) in became.into_iter().zip(&recorded).filter(|(_, recorded)| **recorded) {
+            catalog.figures.became(status);
+        }
         for (seen, _) in seen.into_iter().zip(recorded).filter(|(_, recorded)| *recorded) {
             // Nobody may be listening.
             let _ = catalog.finished.send(seen.delivery);

@@ -73,6 +73,13 @@ impl Breaker {
         }
     }
 
+    /// The next delivery probes.
+    pub fn probe_at_once(&mut self, now: Timestamp) {
+        if let Self::Open { until, .. } = self {
+            *until = now.min(*until);
+        }
+    }
+
     /// A probe is on its way.
     pub fn probe(&mut self) {
         if let Self::Open { pause, .. } = *self {

@@ -37,9 +37,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Puts a quota in force; none: any rate.
+    /// Puts a quota in force; none: any rate. Another one than before begins with its whole allowance: what was taken by the
+    /// old one would keep a subscription waiting for as long as the old one said.
     pub fn set_quota(&mut self, quota: Option<Quota>) {
-        self.quota = quota;
+        if self.quota != quota {
+            self.quota = quota;
+            self.next = 0;
+        }
     }
 
     /// The earliest moment at which a delivery may be made.
@@ -107,6 +111,20 @@ mod tests {
         assert_eq!(bucket.ready_at(), at(1_000_100));
         bucket.give_back();
         assert!(bucket.ready_at() <= now);
+    }
+
+    #[test]
+    fn another_quota_begins_with_its_whole_allowance_and_the_same_one_goes_on() {
+        let mut bucket = bucket(1, 86_400_000);
+        let now = at(1_000_000);
+        bucket.take(now);
+        bucket.set_quota(bucket.quota);
+        assert_eq!(bucket.ready_at(), at(87_400_000));
+        bucket.set_quota(Some(Quota { deliveries: 2, per: Duration::from_secs(1) }));
+        for expected in [true, true, false] {
+            assert_eq!(bucket.ready_at() <= now, expected);
+            bucket.take(now);
+        }
     }
 
     #[test]

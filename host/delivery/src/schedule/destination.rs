@@ -22,6 +22,15 @@ pub enum Health {
     Unknown,
 }
 
+/// How soon a destination answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// It has not answered yet.
+    Unknown,
+    Quick,
+    Slow,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Destination {
@@ -31,10 +40,12 @@ pub(super) struct Destination {
     /// How many are on their way, by the moment when they began.
     started: BTreeMap<Timestamp, usize>,
     pub(super) in_flight: usize,
-    /// Whether its last answer was quick.
-    quick: bool,
+    /// As its last answer was.
+    pace: Pace,
     /// Whether it is in the line for the places that slow destinations share.
     pub(super) in_slow_line: bool,
+    /// Whether it is in the line for a place to be tried out.
+    pub(super) in_trial_line: bool,
     pub(super) last_used: Timestamp,
 }
 
@@ -45,8 +56,9 @@ impl Default for Destination {
             window: FIRST_WINDOW,
             started: BTreeMap::new(),
             in_flight: 0,
-            quick: false,
+            pace: Pace::Unknown,
             in_slow_line: false,
+            in_trial_line: false,
             last_used: Timestamp::default(),
         }
     }
@@ -55,7 +67,12 @@ impl Default for Destination {
 impl Destination {
     /// Whether it has not shown lately that it is quick. Slow ones share a part of all places.
     pub(super) fn is_slow(&self) -> bool {
-        !self.quick
+        self.pace != Pace::Quick
+    }
+
+    /// Whether a first delivery would tell what is not known of it.
+    pub(super) fn is_untried(&self) -> bool {
+        self.pace == Pace::Unknown && self.in_flight == 0
     }
 
     /// Whether another may be on its way.
@@ -108,14 +125,14 @@ impl Destination {
     ) -> Option<Turned> {
         match health {
             Health::Works => {
-                self.quick = took < SLOW;
-                if self.quick {
+                self.pace = if took < SLOW { Pace::Quick } else { Pace::Slow };
+                if self.pace == Pace::Quick {
                     self.window = (self.window + 1).min(most);
                 }
                 self.breaker.works(probe).then_some(Turned::Closed)
             }
             Health::Fails => {
-                self.quick = false;
+                self.pace = Pace::Slow;
                 self.window = (self.window / 2).max(1);
                 self.breaker.fails(probe, now, options).map(Turned::Open)
             }
@@ -131,13 +148,13 @@ impl Destination {
     /// Notices attempts that have been on their way for long.
     pub(super) fn look(&mut self, now: Timestamp) {
         if self.started.first_key_value().is_some_and(|(oldest, _)| now.since(*oldest) > SLOW) {
-            self.quick = false;
+            self.pace = Pace::Slow;
         }
     }
 
     /// Whether forgetting it changes little: it works, and nothing is on its way.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && !self.in_slow_line && self.breaker == Breaker::default()
+        self.in_flight == 0 && !self.in_slow_line && !self.in_trial_line && self.breaker == Breaker::default()
     }
 }
 

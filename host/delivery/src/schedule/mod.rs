@@ -10,7 +10,7 @@
 //! | its provider | [`Lane::provider_limit`] |
 //! | itself | [`Limits::per_subscription`] |
 //! | its destination | a window that grows with each quick answer and shrinks with each failure, at most [`Limits::per_destination`]; a breaker ([`breaker`]) |
-//! | slow destinations together | three quarters of all places, so that whoever answers quickly finds one |
+//! | slow destinations together | three quarters of all places, so that whoever answers quickly finds one; an eighth more for the first delivery to each of which nothing is known, so that it can show that it is quick |
 //! | its own rate, and that of its connection | [`bucket`] |
 //!
 //! Invariants, which the property tests hold: what is in flight never exceeds a bound; whoever has work and is kept
@@ -151,6 +151,8 @@ pub struct Scheduler {
     lines: HashMap<Obstacle, VecDeque<SubscriptionId>>,
     /// Destinations before which somebody waits for one of the places that slow ones share.
     slow_line: VecDeque<Arc<str>>,
+    /// Those of them that have not been tried out.
+    trial_line: VecDeque<Arc<str>>,
     asleep: BinaryHeap<Reverse<(Timestamp, SubscriptionId)>>,
     in_flight: usize,
     slow_in_flight: usize,
@@ -169,6 +171,7 @@ impl Scheduler {
             connections: HashMap::new(),
             lines: HashMap::new(),
             slow_line: VecDeque::new(),
+            trial_line: VecDeque::new(),
             asleep: BinaryHeap::new(),
             in_flight: 0,
             slow_in_flight: 0,
@@ -218,6 +221,7 @@ impl Scheduler {
             subscription.in_ring = false;
             let freed_by = subscription.freed_by.take();
             if subscription.standing != Standing::Turn {
+                self.turns.give_back(&subscription.lane.tenant);
                 self.pass_on(freed_by);
                 self.forget(id, now);
                 continue;
@@ -232,6 +236,9 @@ impl Scheduler {
                     self.line_up(id);
                 }
                 Some(standing) => {
+                    if let Some(subscription) = self.subscriptions.get(&id) {
+                        self.turns.give_back(&subscription.lane.tenant);
+                    }
                     let passed = freed_by.filter(|obstacle| standing != Standing::Behind(obstacle.clone()));
                     self.wait(id, standing);
                     self.pass_on(passed);
@@ -239,6 +246,18 @@ impl Scheduler {
             }
         }
         tickets
+    }
+
+    /// Lets a destination that is left alone be probed at once: that of a subscription, or every one.
+    pub fn probe(&mut self, subscription: Option<SubscriptionId>, lanes: &impl Lanes, now: Timestamp) {
+        let named = subscription.map(|id| lanes.lane(id).destination.clone());
+        for (name, destination) in &mut self.destinations {
+            if named.as_ref().is_none_or(|named| named.as_ref() == Some(name)) {
+                destination.breaker.probe_at_once(now);
+            }
+        }
+        // Whoever sleeps until the old moment looks again.
+        self.generation = 0;
     }
 
     /// When [`pick`](Self::pick) may let something through that it does not now, without anything else happening.
@@ -343,6 +362,11 @@ impl Scheduler {
         (self.limits.concurrency * 3 / 4).max(1)
     }
 
+    /// Further places for first deliveries to destinations of which nothing is known.
+    fn trial_places(&self) -> usize {
+        (self.limits.concurrency - self.slow_places()) / 2
+    }
+
     /// What keeps a subscription from being let through.
     fn obstacle(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Standing> {
         let subscription = self.subscriptions.get_mut(&id)?;
@@ -368,14 +392,19 @@ impl Scheduler {
         }
         let name = lane.destination.as_ref()?;
         let slow_is_full = self.slow_in_flight >= self.slow_places();
+        let trials_are_full = self.slow_in_flight >= self.slow_places() + self.trial_places();
         let destination = self.destinations.entry(name.clone()).or_default();
         match destination.breaker.passage(now) {
             Passage::Free | Passage::Probe if !destination.has_room() => {
                 Some(Standing::Behind(Obstacle::Destination(name.clone())))
             }
+            Passage::Free | Passage::Probe if destination.is_untried() && !trials_are_full => None,
             Passage::Free | Passage::Probe if destination.is_slow() && slow_is_full => {
                 if !std::mem::replace(&mut destination.in_slow_line, true) {
                     self.slow_line.push_back(name.clone());
+                }
+                if destination.is_untried() && !std::mem::replace(&mut destination.in_trial_line, true) {
+                    self.trial_line.push_back(name.clone());
                 }
                 Some(Standing::Behind(Obstacle::Destination(name.clone())))
             }
@@ -459,6 +488,22 @@ impl Scheduler {
             {
                 destination.in_slow_line = true;
                 self.slow_line.push_back(name);
+            }
+        }
+        self.free_trial_places();
+    }
+
+    /// Lets one in before each of the destinations that wait to be tried out.
+    fn free_trial_places(&mut self) {
+        let mut places = (self.slow_places() + self.trial_places()).saturating_sub(self.slow_in_flight);
+        while places > 0
+            && let Some(name) = self.trial_line.pop_front()
+        {
+            let Some(destination) = self.destinations.get_mut(&name) else { continue };
+            destination.in_trial_line = false;
+            if destination.is_untried() {
+                places -= 1;
+                self.free_up(&Obstacle::Destination(name), 1);
             }
         }
     }

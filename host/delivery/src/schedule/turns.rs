@@ -35,6 +35,14 @@ impl Turns {
         }
         subscription
     }
+
+    /// The turn that this tenant just had came to nothing: the next is its own as well, if it has more to offer. Otherwise
+    /// a tenant would have fewer deliveries the more of its subscriptions wait for something.
+    pub(super) fn give_back(&mut self, tenant: &TenantId) {
+        if self.tenants.back() == Some(tenant) {
+            self.tenants.rotate_right(1);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +66,22 @@ mod tests {
         let of_few = taken.iter().filter(|id| **id == few).count();
         assert!((99..=101).contains(&of_few), "{of_few} of 200");
         assert!(many.iter().all(|id| taken.iter().filter(|taken| *taken == id).count() <= 2));
+    }
+
+    #[test]
+    fn a_turn_that_came_to_nothing_is_not_lost_to_the_tenant() {
+        let mut turns = Turns::default();
+        let (one, other): (TenantId, TenantId) = ("one".parse().unwrap(), "other".parse().unwrap());
+        let ids: Vec<_> = (0..4).map(|_| SubscriptionId::generate()).collect();
+        ids[..3].iter().for_each(|id| turns.add(&one, *id));
+        turns.add(&other, ids[3]);
+        for id in &ids[..2] {
+            assert_eq!(turns.next(), Some(*id));
+            turns.give_back(&one);
+        }
+        assert_eq!([turns.next(), turns.next(), turns.next()], [Some(ids[2]), Some(ids[3]), None]);
+        turns.give_back(&other);
+        assert_eq!(turns.next(), None);
     }
 
     #[test]

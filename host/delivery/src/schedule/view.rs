@@ -85,6 +85,10 @@ impl Scheduler {
         all
     }
 
+    fn is_closed(&self, destination: &str) -> bool {
+        self.destinations.get(destination).is_none_or(|known| matches!(known.breaker, Breaker::Closed { .. }))
+    }
+
     /// What keeps the deliveries of a subscription waiting, for people; none if nothing does.
     pub fn waits_for(&self, id: SubscriptionId, now: Timestamp) -> Option<String> {
         let subscription = self.subscriptions.get(&id)?;
@@ -100,6 +104,9 @@ impl Scheduler {
                     _ => Some(format!("a rate limit allows the next delivery at {until}")),
                 }
             }
+            // Deliveries of its own are on their way; whether others wait behind them is not known here.
+            Standing::Behind(Obstacle::Itself | Obstacle::Provider(_)) if subscription.in_flight > 0 => None,
+            Standing::Behind(Obstacle::Destination(name)) if subscription.in_flight > 0 && self.is_closed(name) => None,
             Standing::Behind(obstacle) => Some(match obstacle {
                 Obstacle::Itself => "as many of its deliveries as may be are on their way".to_owned(),
                 Obstacle::Destination(name) => {

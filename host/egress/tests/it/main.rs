@@ -2,6 +2,7 @@
 
 mod failures;
 mod limits;
+mod oauth2;
 mod reach;
 mod secrets;
 mod support;

@@ -121,6 +121,7 @@ async fn a_redirect_is_an_answer_like_any_other() {
 async fn cookies_are_not_kept_and_connections_are_reused_within_a_provider_only() {
     let server = Server::start(|_| reply("200 OK", "set-cookie: a=b\r\n", b"")).await;
     let broker = Broker::new(Setup::to(&server).options).unwrap();
+    let mut known = 0;
     for (provider, connections) in [("postern.webhook", 1), ("postern.webhook", 1), ("postern.slack", 2), ("postern.webhook", 2)]
     {
         let mut setup = Setup::to(&server);
@@ -128,7 +129,12 @@ async fn cookies_are_not_kept_and_connections_are_reused_within_a_provider_only(
         let call = setup.call_of(&broker);
         call.send(get(server.url("/"))).await.unwrap();
         assert_eq!(server.connections(), connections, "{provider}");
-        let ExchangeResult::Answered { response_headers, .. } = &call.exchanges()[0].result else { panic!() };
+        let exchange = call.exchanges().remove(0);
+        let timings = exchange.timings;
+        let reused = std::mem::replace(&mut known, connections) == connections;
+        assert_eq!((timings.reused, timings.connect_micros.is_none()), (reused, reused), "{provider}: {timings:?}");
+        assert!(timings.first_byte_micros.is_some());
+        let ExchangeResult::Answered { response_headers, .. } = &exchange.result else { panic!() };
         assert!(response_headers.contains(&("set-cookie".to_owned(), "[secret]".to_owned())), "a cookie is a credential");
     }
     assert!(server.received().iter().all(|received| received.header("cookie").is_none()));

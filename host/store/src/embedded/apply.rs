@@ -43,9 +43,9 @@ impl Batch<'_> {
         let entries: Vec<Op> = entries.iter().flat_map(|entry| entry.record.ops(&entry.first)).collect();
         let entry_bytes: usize = entries.iter().map(Op::bytes).sum();
         if bytes + entry_bytes > 0 {
-            // What only removes objects is recorded on a full disk as well.
-            let removes = bytes == 0 && !changes.is_empty();
-            self.need_space(bytes + entry_bytes, if removes { self.shared.reserve / 2 } else { self.shared.reserve })?;
+            // What only removes objects is recorded on a full disk as well, and so is what was done already.
+            let keep = if bytes == 0 { self.shared.reserve / 2 } else { self.shared.reserve };
+            self.need_space(bytes + entry_bytes, keep)?;
         }
         ops.extend(entries);
         self.documents.extend(tentative);

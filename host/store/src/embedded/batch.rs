@@ -14,6 +14,7 @@ use crate::{Error, Ingested, Kind, NewEvent, external};
 use postern_core::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// What the removal of a key writes, in bytes, before the engine's amplification: it rewrites a part of a page.
 const PURGED_KEY: usize = 256;
@@ -200,7 +201,7 @@ impl<'a> Batch<'a> {
         if answers.is_empty() {
             return;
         }
-        let keys = ops.len() as u64;
+        let (keys, began) = (ops.len() as u64, Instant::now());
         let committed = match ops.is_empty() {
             true => Ok(()),
             false => write(shared, purges, ops),
@@ -209,9 +210,7 @@ impl<'a> Batch<'a> {
             shared.fail(reason);
         }
         if committed.is_ok() {
-            shared.counters.commits.fetch_add(u64::from(keys > 0), Ordering::Relaxed);
-            shared.counters.requests.fetch_add(answers.len() as u64, Ordering::Relaxed);
-            shared.counters.keys.fetch_add(keys, Ordering::Relaxed);
+            shared.counters.committed(answers.len() as u64, keys, began.elapsed());
             effect::take(shared, effects);
         }
         answers.into_iter().for_each(|answer| answer(committed.clone()));

@@ -6,11 +6,13 @@ use crate::directory::Directory;
 use crate::due::Queue;
 use crate::kv::Kv;
 use crate::{Error, disk};
+use metrics::{Histogram, Unit, describe_histogram, histogram};
 use parking_lot::{Mutex, RwLock};
 use postern_core::EventId;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Counts since the store was opened.
@@ -26,12 +28,33 @@ pub struct Figures {
     pub damaged: u64,
 }
 
-#[derive(Debug, Default)]
+/// [`Figures`], and what is told beside them to whoever collects figures of the process.
 pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) keys: AtomicU64,
     pub(crate) damaged: AtomicU64,
+    /// How long the engine took for a commit, in seconds.
+    commit_seconds: Histogram,
+    commit_requests: Histogram,
+    commit_keys: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        describe_histogram!("postern_store_commit_seconds", Unit::Seconds, "How long the store took to make a commit durable.");
+        describe_histogram!("postern_store_commit_requests", "How many requests a commit of the store answered.");
+        describe_histogram!("postern_store_commit_keys", "How many keys a commit of the store wrote or removed.");
+        Self {
+            commits: AtomicU64::default(),
+            requests: AtomicU64::default(),
+            keys: AtomicU64::default(),
+            damaged: AtomicU64::default(),
+            commit_seconds: histogram!("postern_store_commit_seconds"),
+            commit_requests: histogram!("postern_store_commit_requests"),
+            commit_keys: histogram!("postern_store_commit_keys"),
+        }
+    }
 }
 
 impl Counters {
@@ -41,6 +64,18 @@ impl Counters {
             requests: self.requests.load(Ordering::Relaxed),
             keys: self.keys.load(Ordering::Relaxed),
             damaged: self.damaged.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A commit is durable that answers so many requests. One without keys waited for nothing and is no commit.
+    pub(crate) fn committed(&self, requests: u64, keys: u64, took: Duration) {
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        if keys > 0 {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+            self.keys.fetch_add(keys, Ordering::Relaxed);
+            self.commit_seconds.record(took);
+            self.commit_requests.record(requests as f64);
+            self.commit_keys.record(keys as f64);
         }
     }
 }

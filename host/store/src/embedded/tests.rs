@@ -34,7 +34,7 @@ impl Kv for Failing {
 
 fn failing(directory: &Path) -> (Embedded, Arc<AtomicU8>) {
     let mode = Arc::new(AtomicU8::new(0));
-    let inner = kv::redb::Redb::open(directory, 1 << 24).unwrap();
+    let inner = kv::redb::Redb::open(&directory.join("redb"), 1 << 24, kv::Loss::Refuse).unwrap();
     let mut options = Options::new(directory);
     options.reserve_bytes = 0;
     (Embedded::start(&options, None, Box::new(Failing { inner, mode: mode.clone() })).unwrap(), mode)
@@ -87,7 +87,7 @@ async fn a_damaged_value_is_noticed_and_stops_nobody_else() {
         store.ingest(good.clone()).await.unwrap();
     }
     {
-        let kv = kv::redb::Redb::open(directory.path(), 1 << 24).unwrap();
+        let kv = kv::redb::Redb::open(&directory.path().join("redb"), 1 << 24, kv::Loss::Refuse).unwrap();
         let part = key::chunk(&key::event(bad.event.id), 2);
         let mut value = kv.get(&part).unwrap().unwrap();
         value[100] ^= 4;
@@ -148,7 +148,7 @@ async fn a_damaged_mark_does_not_stop_the_opening() {
 fn a_store_of_a_newer_version_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     drop(failing(directory.path()));
-    let kv = kv::redb::Redb::open(directory.path(), 1 << 24).unwrap();
+    let kv = kv::redb::Redb::open(&directory.path().join("redb"), 1 << 24, kv::Loss::Refuse).unwrap();
     let key = key::note("schema");
     let value = seal(&key, &(recover::SCHEMA + 1).to_be_bytes());
     kv.commit(vec![Op::Put(key, value)]).unwrap();
@@ -177,7 +177,7 @@ async fn claims_of_a_caller_that_went_away_are_due_again() {
 }
 
 fn raw(directory: &Path) -> kv::redb::Redb {
-    kv::redb::Redb::open(directory, 1 << 24).unwrap()
+    kv::redb::Redb::open(&directory.join("redb"), 1 << 24, kv::Loss::Refuse).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod entities;
 mod failures;
 mod idempotency;
 mod listing;
+mod loss;
 mod opening;
 mod purge;
 mod queue;
@@ -145,6 +146,8 @@ fn step(number: u32, state: State, body: usize) -> Step {
         started_at: now(),
         duration_micros: 1500,
         address: Some("192.0.2.1:443".into()),
+        http_version: None,
+        timings: Default::default(),
         result,
     };
     let attempt = Attempt {

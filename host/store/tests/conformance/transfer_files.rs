@@ -60,7 +60,8 @@ fn beside(place: &Place) -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten();
         names.extend(entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()));
     }
-    names.retain(|name| !["engine", "lock", "sled", "redb"].contains(&name.as_str()));
+    let of_store = ["engine", "lock", "sled", "redb", "sled.watermark", "redb.watermark"];
+    names.retain(|name| !of_store.contains(&name.as_str()));
     names.sort();
     names
 }

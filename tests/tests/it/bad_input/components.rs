@@ -23,7 +23,7 @@ async fn what_is_no_provider_for_this_host_is_refused_with_the_reason() {
     let exports =
         |version: &str| format!("(component (instance $i) (export \"postern:provider/provider@{version}\" (instance $i)))");
     let importing = r#"(component
-        (import "wasi:http/outgoing-handler@0.2.0" (instance))
+        (import "wasi:http/incoming-handler@0.2.0" (instance))
         (import "evil:host/shell" (instance))
         (instance $i) (export "postern:provider/provider@0.1.0" (instance $i)))"#;
     let table: Vec<(Vec<u8>, Vec<&str>)> = vec![
@@ -35,7 +35,7 @@ async fn what_is_no_provider_for_this_host_is_refused_with_the_reason() {
         (wat("(component)"), vec!["it exports nothing"]),
         (wat(&exports("9.0.0")), vec!["contract 9.0.0", "this host speaks 0.1.0", "host is too old"]),
         (wat(&exports("0.0.1")), vec!["contract 0.0.1", "this host speaks 0.1.0", "component is too old"]),
-        (wat(importing), vec!["wasi:http/outgoing-handler@0.2.0", "evil:host/shell"]),
+        (wat(importing), vec!["wasi:http/incoming-handler@0.2.0", "evil:host/shell"]),
         // Bundled ahead-of-time code would run outside the sandbox; it is no file that is taken.
         ([b"\x7fELF".as_slice(), &[0; 64]].concat(), vec!["no WebAssembly"]),
     ];

@@ -55,11 +55,11 @@ impl Check {
             list(&value, &mut lines);
             self.format.object(&value, Some(lines.join("\n")))?;
             bail!(
-                "the files of {directory} are damaged, and the store was not opened: that would cut off what is behind the damage. \
+                "the files of {directory} are damaged, and the store was not opened: that would cut off what cannot be read. \
                  Put a backup in its place; or copy the directory, then `postern store export --force` keeps what is sound"
             );
         }
-        let store = Arc::new(open(&config, engine).await?);
+        let store = Arc::new(open(&config, engine, false).await?);
         let checked = verify(store.clone())
             .await
             .with_context(|| format!("{directory} is damaged: {engine} cannot read all of its files; put a backup in its place"));

@@ -17,7 +17,7 @@ pub(crate) struct Export {
     /// The file to make, readable to you only; `-` is standard output.
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Go on though opening the store cuts off what is behind damage in its files.
+    /// Go on though opening the store cuts off what cannot be read of its files.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -37,13 +37,13 @@ impl Export {
         let (engine, files) = look(&config).await?;
         if let Some(problem) = files.first().filter(|_| !self.force) {
             bail!(
-                "{}: {}. To export, the store must be opened, and that cuts off what is behind the damage. \
+                "{}: {}. To export, the store must be opened, and that cuts off what cannot be read. \
                  Copy the directory, then go on with --force",
                 problem.record,
                 problem.reason
             );
         }
-        let store = Arc::new(open(&config, engine).await?);
+        let store = Arc::new(open(&config, engine, self.force).await?);
         let progress = Progress::of_bytes("exporting", None)?;
         let stopped = Stopped::listen()?;
         let (work, file) = (store.clone(), self.file.clone());

@@ -37,7 +37,7 @@ impl Import {
         let engine = self.engine.unwrap_or(config.store.engine);
         let (reader, length) = self.open_file()?;
         let target = Target::prepare(&config)?;
-        let store = match open(&config, engine).await {
+        let store = match open(&config, engine, false).await {
             Ok(store) => Arc::new(store),
             Err(error) => {
                 target.clear();

@@ -3,10 +3,10 @@
 mod check;
 mod export;
 mod import;
-mod progress;
+pub(super) mod progress;
 
-use super::serve::log_to_stderr;
 use crate::config::Config;
+use crate::telemetry::log_to_stderr;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use postern_store::check::Problem;
@@ -60,9 +60,10 @@ fn log(config: &Config) -> Result<()> {
     log_to_stderr(&config)
 }
 
-/// Opens a store, alone.
-async fn open(config: &Config, engine: Engine) -> Result<Embedded> {
+/// Opens a store, alone; with `accept_loss` also what is left of a damaged one.
+async fn open(config: &Config, engine: Engine, accept_loss: bool) -> Result<Embedded> {
     let options = postern_store::Options {
+        accept_loss,
         engine,
         cache_bytes: config.store.cache_mib << 20,
         reserve_bytes: config.store.reserve_mib << 20,
@@ -72,7 +73,7 @@ async fn open(config: &Config, engine: Engine) -> Result<Embedded> {
     opened.with_context(|| format!("the store in {} cannot be opened", config.store.directory.display()))
 }
 
-/// The engine that a data directory was made with, and what is wrong with its files that an opening would cut off.
+/// The engine that a data directory was made with, and what is wrong with its files.
 async fn look(config: &Config) -> Result<(Engine, Vec<Problem>)> {
     let directory = config.store.directory.display();
     let Some(engine) = Engine::of_directory(&config.store.directory)? else {

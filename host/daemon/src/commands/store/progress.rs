@@ -11,7 +11,7 @@ use std::time::Duration;
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A line on stderr that changes; it is gone when this is dropped.
-pub(super) struct Progress(ProgressBar);
+pub(in crate::commands) struct Progress(ProgressBar);
 
 impl Progress {
     /// One that tells what is set with [`tell`](Self::tell).
@@ -27,6 +27,14 @@ impl Progress {
         }
     }
 
+    /// One that tells how many of a total there are so far, or only how many if the total is not known.
+    pub(in crate::commands) fn of_count(doing: &'static str, total: Option<u64>) -> Result<Self> {
+        match total {
+            Some(total) => Self::new(ProgressBar::new(total), "{prefix} {elapsed} {pos} of {len} ({percent} %)", doing),
+            None => Self::new(ProgressBar::new_spinner(), "{prefix} {elapsed} {pos}", doing),
+        }
+    }
+
     fn new(bar: ProgressBar, template: &str, doing: &'static str) -> Result<Self> {
         bar.set_style(ProgressStyle::with_template(template)?);
         bar.set_prefix(doing);
@@ -36,6 +44,11 @@ impl Progress {
 
     pub(super) fn tell(&self, text: String) {
         self.0.set_message(text);
+    }
+
+    /// Tells how many there are by now.
+    pub(in crate::commands) fn reach(&self, count: u64) {
+        self.0.set_position(count);
     }
 
     /// Counts what is read or written.

@@ -1,0 +1,105 @@
+//! To whom one secret may go: fewer than all granted hosts.
+//!
+//! Whoever may edit a subscription chooses its settings and need not know the credentials of the connection that it uses.
+//! So a connection's secret never goes to a host that those settings choose.
+
+use crate::broker::Call;
+use crate::check::{list, origin};
+use crate::message::Denial;
+use crate::seal::Entry;
+use crate::substitute::{Escape, TooLarge};
+use postern_core::host_pattern::{HostPattern, Section};
+use postern_core::secret_hosts::KEYWORD;
+use std::sync::Arc;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Where a secret stands in the settings, and the hosts that it is for.
+///
+/// It goes to a host only if the manifest asks for that and the operator grants it. Beyond this,
+/// - with `hosts`, it goes to these only;
+/// - without, one of the subscription's settings goes to every such host;
+/// - without, one of a connection goes to those that the manifest names itself or takes from the connection. `any-host` names
+///   none. A secret that is a URL goes to its own host too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// Whose settings it is in. Default: the subscription's.
+    pub section: Section,
+    /// Its JSON pointer there, for messages: `/token`. Default: empty.
+    pub path: String,
+    /// What the schema's `x-hosts` says. Default: none, so that the rule of the section holds.
+    pub hosts: Option<Arc<[HostPattern]>>,
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self { section: Section::Config, path: String::new(), hosts: None }
+    }
+}
+
+impl Call {
+    /// A text of a request to `url` with each placeholder replaced, or none if it has none.
+    pub(crate) fn fill(
+        &self,
+        url: &Url,
+        text: &[u8],
+        escape: Escape,
+        limit: usize,
+        too_large: impl Fn() -> Denial,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Denial> {
+        for entry in self.seals().occurring(text) {
+            self.judge_audience(entry, url)?;
+        }
+        self.seals().substitute(text, escape, limit).map_err(|TooLarge| too_large())
+    }
+
+    /// Refuses to put a secret into a request that goes where the secret may not.
+    pub(crate) fn judge_audience(&self, entry: &Entry, url: &Url) -> Result<(), Denial> {
+        let Audience { section, path, hosts } = &entry.secret.audience;
+        let wish = &self.settings().wish;
+        let (allowed, rule) = match (hosts, section) {
+            (Some(hosts), _) => {
+                let rule = format!("its schema's `{KEYWORD}` names {}", list(hosts.iter()));
+                (self.fits(hosts.iter(), url), rule)
+            }
+            (None, Section::Config) => return Ok(()),
+            (None, Section::Connection) => {
+                let own = || wish.iter().filter(|pattern| is_of_connection(pattern));
+                let rule = format!(
+                    "a connection's secret goes to hosts that the manifest names or takes from the connection ({}), never to one \
+                     that the subscription's settings choose",
+                    list(own())
+                );
+                (self.fits(own(), url) || entry.leads_to(url), rule)
+            }
+        };
+        if allowed {
+            return Ok(());
+        }
+        let message = format!(
+            "The secret at {section}{path} may not go to `{}`: {rule}. To allow it, the provider's author names that host in the \
+             field's `{KEYWORD}`, and the operator grants it.",
+            origin(url)
+        );
+        Err(Denial::denied("secret-host", message))
+    }
+}
+
+/// Whether the manifest itself or the connection says which host it is.
+fn is_of_connection(pattern: &HostPattern) -> bool {
+    match pattern {
+        HostPattern::Field(field) => field.section == Section::Connection,
+        HostPattern::Literal(_) => !pattern.is_any_host(),
+    }
+}
+
+impl Entry {
+    /// Whether it is a URL of the same scheme, host and port.
+    fn leads_to(&self, url: &Url) -> bool {
+        self.is_url && Url::parse(self.secret.expose()).is_ok_and(|own| own.origin() == url.origin())
+    }
+}
+
+#[cfg(test)]
+#[path = "audience_tests.rs"]
+mod tests;
