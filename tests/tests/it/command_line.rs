@@ -1,33 +1,13 @@
 //! The commands, as a person or a script uses them.
 
-use postern_tests::daemon::{Printed, run};
+use crate::commands::{assert_refused, json_of, ok};
+use postern_tests::daemon::run;
 use postern_tests::launch::postern;
 use postern_tests::platform::{id, incident, incident_type};
 use postern_tests::receiver::Nobody;
 use postern_tests::{Daemon, HOSTILE, Receiver, Reply};
 use serde_json::{Value, json};
 use std::fs;
-
-/// What a command that succeeds prints.
-async fn ok(daemon: &Daemon, arguments: &[&str]) -> String {
-    let printed = daemon.command(arguments).await;
-    assert!(printed.success && printed.stderr.is_empty(), "postern {}: {printed:?}", arguments.join(" "));
-    printed.stdout.trim_end().to_owned()
-}
-
-/// What it prints with `--json`.
-async fn json_of(daemon: &Daemon, arguments: &[&str]) -> Value {
-    let text = ok(daemon, &[arguments, &["--json"]].concat()).await;
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("no JSON ({error}): {text}"))
-}
-
-/// Checks that a command fails with 1 and one message.
-#[track_caller]
-fn assert_refused(printed: &Printed, texts: &[&str]) {
-    assert_eq!(printed.code, Some(1), "{printed:?}");
-    assert!(printed.stdout.is_empty() && printed.stderr.starts_with("error: "), "{printed:?}");
-    assert!(texts.iter().all(|text| printed.stderr.contains(text)), "{texts:?}: {printed:?}");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_can_be_followed_from_registration_to_delivery() {

@@ -1,31 +1,11 @@
 //! Failures, retries, replays, destinations and paused providers on the command line.
 
+use crate::commands::{assert_refused, json_of, ok};
 use postern_tests::daemon::Printed;
 use postern_tests::platform::{INCIDENT_CREATED, WEBHOOK, id, incident};
 use postern_tests::wait::until;
 use postern_tests::{Daemon, Receiver, Reply};
 use serde_json::{Value, json};
-
-/// What a command that succeeds prints.
-async fn ok(daemon: &Daemon, arguments: &[&str]) -> String {
-    let printed = daemon.command(arguments).await;
-    assert!(printed.success && printed.stderr.is_empty(), "postern {}: {printed:?}", arguments.join(" "));
-    printed.stdout.trim_end().to_owned()
-}
-
-/// What it prints with `--json`.
-async fn json_of(daemon: &Daemon, arguments: &[&str]) -> Value {
-    let text = ok(daemon, &[arguments, &["--json"]].concat()).await;
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("no JSON ({error}): {text}"))
-}
-
-/// Checks that the server refused a command, for these reasons.
-#[track_caller]
-fn assert_refused(printed: &Printed, texts: &[&str]) {
-    assert_eq!(printed.code, Some(1), "{printed:?}");
-    assert!(printed.stdout.is_empty() && printed.stderr.starts_with("error: "), "{printed:?}");
-    assert!(texts.iter().all(|text| printed.stderr.contains(text)), "{texts:?}: {printed:?}");
-}
 
 /// Checks that a command line is not understood, for these reasons.
 #[track_caller]

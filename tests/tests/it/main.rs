@@ -8,6 +8,7 @@ mod bad_input;
 mod client;
 mod command_line;
 mod command_line_inbox;
+mod commands;
 mod connections;
 mod coordinator;
 mod crash;
