@@ -23,7 +23,9 @@ pub struct Figures {
     in_turn: Gauge,
     asleep: Gauge,
     waiting: Gauge,
+    closed_breakers: Gauge,
     open_breakers: Gauge,
+    probing_breakers: Gauge,
     process: Process,
 }
 
@@ -35,6 +37,9 @@ impl Figures {
         let subscriptions = "postern_subscriptions_waiting";
         describe_gauge!(subscriptions, "Subscriptions with something due, by what they wait for.");
         let waiting = |what: &'static str| gauge!(subscriptions, "for" => what);
+        let breakers = "postern_breakers";
+        describe_gauge!(breakers, "Destinations that anything is known of, by the state of their breakers.");
+        let breaker = |state: &'static str| gauge!(breakers, "state" => state);
         Self {
             recorder,
             open,
@@ -50,7 +55,9 @@ impl Figures {
             in_turn: waiting("turn"),
             asleep: waiting("time"),
             waiting: waiting("place"),
-            open_breakers: described("postern_breakers_open", "Destinations that fail and are left alone, or are being probed."),
+            closed_breakers: breaker("closed"),
+            open_breakers: breaker("open"),
+            probing_breakers: breaker("probing"),
             process: Process::new(),
         }
     }
@@ -75,7 +82,9 @@ impl Figures {
         count(&self.in_turn, view.in_turn);
         count(&self.asleep, view.asleep);
         count(&self.waiting, view.behind);
+        count(&self.closed_breakers, view.closed_breakers);
         count(&self.open_breakers, view.open_breakers);
+        count(&self.probing_breakers, view.probing_breakers);
         self.process.look();
         self.recorder.render()
     }

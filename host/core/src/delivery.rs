@@ -6,6 +6,7 @@ use crate::timings::Timings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// Where a delivery goes, fixed when its event was routed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -245,9 +246,10 @@ pub struct Step {
     pub attempts: u32,
     /// When it changed.
     pub at: Timestamp,
-    /// The attempt that changed it; none if it changed for another reason, which the state's error then tells.
+    /// The attempt that changed it; none if it changed for another reason, which the state's error then tells. Shared, since
+    /// it may hold megabytes of exchanges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<Arc<Attempt>>,
     /// The run that it belongs to.
     #[serde(default)]
     pub run: Run,

@@ -2,8 +2,8 @@
 
 use crate::{Catalog, Error, audit};
 use postern_core::delivery::Status;
-use postern_core::{Delivery, SubscriptionId};
-use postern_store::Cancelled;
+use postern_core::{Delivery, DeliveryId, SubscriptionId};
+use postern_store::{AuditEntry, Beside, Cancelled};
 
 impl Catalog {
     /// Tries a final delivery again, as a new run whose attempts are added to its history.
@@ -13,11 +13,16 @@ impl Catalog {
     pub async fn retry_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
         let id = delivery.id;
         self.can_deliver(delivery.route.subscription)?;
-        let begun = self.store.reopen(vec![id], self.clock.now(), None).await?;
+        let entry = self.delivery_entry("delivery.retry", delivery);
+        let beside = move |begun: &[DeliveryId]| {
+            let entries = if begun.is_empty() { Vec::new() } else { vec![entry] };
+            Beside { entries, ..Beside::default() }
+        };
+        let begun = self.store.reopen_beside(vec![id], self.clock.now(), None, Box::new(beside)).await?;
         if begun.is_empty() {
             return Err(Error::Conflict(format!("the delivery {id} is still being tried; it can be retried once it is final")));
         }
-        self.record_delivery("delivery.retry", delivery).await
+        Ok(())
     }
 
     /// Another run for a subscription that gets nothing would only replace the cause of the first.
@@ -41,13 +46,13 @@ impl Catalog {
     pub async fn cancel_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
         let id = delivery.id;
         let error = format!("cancelled by {}", audit::Actor::present().name);
-        match self.store.cancel(id, self.clock.now(), error).await? {
-            outcome @ (Cancelled::Done | Cancelled::Released) => {
-                if outcome == Cancelled::Done {
-                    self.figures.became(Status::Failed);
-                }
-                self.record_delivery("delivery.cancel", delivery).await
+        let entry = self.delivery_entry("delivery.cancel", delivery);
+        match self.store.cancel_audited(id, self.clock.now(), error, vec![entry]).await? {
+            Cancelled::Done => {
+                self.figures.became(Status::Failed);
+                Ok(())
             }
+            Cancelled::Released => Ok(()),
             Cancelled::InFlight => {
                 Err(Error::Conflict(format!("the delivery {id} is being attempted at this moment; look again in a moment")))
             }
@@ -56,9 +61,7 @@ impl Catalog {
         }
     }
 
-    async fn record_delivery(&self, action: &str, delivery: &Delivery) -> Result<(), Error> {
-        let tenant = Some(delivery.tenant.clone());
-        let entry = audit::entry(self.clock.now(), action, delivery.id.to_string(), tenant);
-        Ok(self.store.audit_append(entry).await?)
+    fn delivery_entry(&self, action: &str, delivery: &Delivery) -> AuditEntry {
+        audit::entry(self.clock.now(), action, delivery.id.to_string(), Some(delivery.tenant.clone()))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! They never feed themselves: that a delivery of such an event fails is neither announced nor warned of. That a
 //! subscription was disabled for nothing but such failures is, to the others, since that happens once. An announcement is
-//! made after what it tells of is on the disk; a crash in that moment loses the announcement.
+//! stored in the same transaction as what it tells of, so no crash comes between the two.
 
 use crate::{Catalog, Error};
 use postern_core::{Event, EventId, EventType, EventTypeId, HookId, Json, PluginId, TenantId};
@@ -130,25 +130,17 @@ pub(crate) fn is_own(event_type: &EventTypeId) -> bool {
 }
 
 impl Catalog {
-    /// Announces things to whoever subscribed to them. What nobody subscribed to is not even stored.
-    pub(crate) async fn announce(&self, events: Vec<OwnEvent>) {
-        let ingests = events.into_iter().filter_map(|OwnEvent { hook, tenant, payload }| {
-            let event = Event {
-                id: EventId::generate(),
-                event_type: EventTypeId::new(&own_plugin(), &hook.name().parse().ok()?),
-                tenant,
-                timestamp: self.clock.now(),
-                payload: Json::from_value(&payload),
-            };
-            let routes = self.routes(&event, &payload);
-            let new = NewEvent { event: Arc::new(event), routes, idempotency: None };
-            (!new.routes.is_empty()).then(|| self.store.ingest(new))
-        });
-        for result in futures::future::join_all(ingests).await {
-            if let Err(error) = result {
-                tracing::error!(%error, "an announcement could not be stored");
-            }
-        }
+    /// The event that tells whoever subscribed to it. What nobody subscribed to is not even stored.
+    pub(crate) fn announcement(&self, OwnEvent { hook, tenant, payload }: OwnEvent) -> Option<NewEvent> {
+        let event = Event {
+            id: EventId::generate(),
+            event_type: EventTypeId::new(&own_plugin(), &hook.name().parse().ok()?),
+            tenant,
+            timestamp: self.clock.now(),
+            payload: Json::from_value(&payload),
+        };
+        let routes = self.routes(&event, &payload);
+        (!routes.is_empty()).then(|| NewEvent { event: Arc::new(event), routes, idempotency: None })
     }
 }
 

@@ -3,11 +3,11 @@
 //! A replay is a note in the store that says how far it came. It begins again where it stopped, also after a crash: what
 //! changed since it was ordered is left alone, so nothing is replayed twice.
 
-use crate::{Catalog, Error};
+use crate::{Catalog, Error, audit};
 use postern_core::delivery::{Class, Status};
 use postern_core::{DeliveryId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
 use postern_events::Violation;
-use postern_store::{Change, Expect, FailureFilter, Kind};
+use postern_store::{Beside, Change, Expect, FailureFilter, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -137,6 +137,23 @@ pub struct Replay {
     pub after: Option<DeliveryId>,
 }
 
+impl Replay {
+    /// How it stands after a step that began so many and looked up to `after`; none: there is nothing more to look at.
+    fn advanced(&self, begun: usize, after: Option<DeliveryId>, now: Timestamp) -> Self {
+        let replay = Self { replayed: self.replayed + begun, after: after.or(self.after), ..self.clone() };
+        match after {
+            Some(_) => replay,
+            None => Self { state: ReplayState::Done, ended_at: Some(now), ..replay },
+        }
+    }
+
+    /// What the store remembers of it.
+    fn note(&self) -> Change {
+        let body = serde_json::json!(self).to_string();
+        Change { kind: Kind::Setting, id: format!("{NOTE}{}", self.id), expect: Expect::Anything, body: Some(body) }
+    }
+}
+
 impl Catalog {
     pub(crate) async fn load_replays(&self) -> Result<(), Error> {
         let mut replays = BTreeMap::new();
@@ -171,7 +188,7 @@ impl Catalog {
         let started_at = self.clock.now();
         let state = ReplayState::Running;
         let replay = Replay { id, order, state, total, replayed: 0, started_at, ended_at: None, after: None };
-        self.note_replay(&replay).await?;
+        self.note_replay(&replay, "replay.start").await?;
         self.forget_old_replays().await?;
         self.replay_ordered.notify_one();
         Ok(replay)
@@ -201,15 +218,14 @@ impl Catalog {
             return Ok(replay);
         }
         let stopped = Replay { state: ReplayState::Stopped, ended_at: Some(self.clock.now()), ..replay };
-        self.note_replay(&stopped).await?;
+        self.note_replay(&stopped, "replay.stop").await?;
         Ok(stopped)
     }
 
-    async fn note_replay(&self, replay: &Replay) -> Result<(), Error> {
-        let body = serde_json::to_string(replay).map_err(|error| Error::Internal(error.to_string()))?;
-        let change =
-            Change { kind: Kind::Setting, id: format!("{NOTE}{}", replay.id), expect: Expect::Anything, body: Some(body) };
-        self.store.apply(vec![change]).await?;
+    /// Keeps a replay that somebody ordered or stopped, with the record of it.
+    async fn note_replay(&self, replay: &Replay, action: &str) -> Result<(), Error> {
+        let entry = audit::entry(self.clock.now(), action, replay.id.clone(), replay.order.tenant.clone());
+        self.store.apply_audited(vec![replay.note()], vec![entry]).await?;
         self.replays.lock().insert(replay.id.clone(), replay.clone());
         Ok(())
     }
@@ -231,7 +247,7 @@ impl Catalog {
     /// One step of a replay: as many as its pace allows in this time. Answers with how it stands now.
     async fn replay_step(&self, id: &str) -> Result<Replay, Error> {
         let _alone = self.replaying.lock().await;
-        let mut replay = self.replay_of(id)?;
+        let replay = self.replay_of(id)?;
         if replay.state != ReplayState::Running {
             return Ok(replay);
         }
@@ -247,17 +263,20 @@ impl Catalog {
         }
         let order = &replay.order;
         let found = self.store.final_deliveries(order.filter(), order.status(), replay.started_at, replay.after, most).await?;
-        let begun = self.store.reopen(found.deliveries, self.clock.now(), Some(replay.started_at)).await?;
-        replay.replayed += begun.len();
-        match found.after {
-            Some(after) => replay.after = Some(after),
-            None => {
-                replay.state = ReplayState::Done;
-                replay.ended_at = Some(self.clock.now());
-                tracing::info!(replay = %replay.id, replayed = replay.replayed, "the replay is done");
+        let (before, after, now) = (replay, found.after, self.clock.now());
+        let beside = {
+            let before = before.clone();
+            move |begun: &[DeliveryId]| Beside {
+                changes: vec![before.advanced(begun.len(), after, now).note()],
+                ..Beside::default()
             }
+        };
+        let begun = self.store.reopen_beside(found.deliveries, now, Some(before.started_at), Box::new(beside)).await?;
+        let replay = before.advanced(begun.len(), after, now);
+        if replay.state == ReplayState::Done {
+            tracing::info!(replay = %replay.id, replayed = replay.replayed, "the replay is done");
         }
-        self.note_replay(&replay).await?;
+        self.replays.lock().insert(replay.id.clone(), replay.clone());
         Ok(replay)
     }
 }

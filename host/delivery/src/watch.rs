@@ -4,7 +4,7 @@ use crate::Catalog;
 use crate::own_events::{self, Hook, OwnEvent};
 use postern_core::delivery::{Class, Reason, State};
 use postern_core::{DeliveryId, EventTypeId, ProviderId, SubscriptionId, TenantId, Timestamp};
-use postern_store::{Change, Expect, Finish, Kind};
+use postern_store::{Beside, Change, Expect, Finish, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
@@ -113,48 +113,52 @@ impl Watch {
         Self { catalog, disable_after, failing }
     }
 
-    /// Takes note of a recorded outcome; answers with what is to be announced.
-    pub(crate) async fn note(&mut self, seen: Seen) -> Vec<OwnEvent> {
-        let mut events = Vec::new();
-        let Some((error, reason, is_final)) = &seen.failure else {
+    /// What is to be announced with the outcome of a delivery: that it is given up.
+    pub(crate) fn announces(&self, seen: &Seen) -> Option<OwnEvent> {
+        let (error, reason, is_final) = seen.failure.as_ref()?;
+        let class = reason.map(|reason| reason.class);
+        if !is_final || class == Some(Class::Cancelled) || own_events::is_own(&seen.event_type) || seen.test {
+            return None;
+        }
+        let payload = json!({
+            "provider": seen.provider,
+            "subscription": self.name(seen),
+            "delivery": seen.delivery,
+            "eventType": seen.event_type,
+            "attempts": seen.attempts,
+            "error": error,
+            "reason": class.map_or("provider", Class::as_str),
+            "status": reason.and_then(|reason| reason.status),
+            "failedAt": seen.at,
+        });
+        Some(OwnEvent { hook: Hook::DeliveryFailed, tenant: seen.tenant.clone(), payload })
+    }
+
+    /// Takes note of a recorded outcome.
+    pub(crate) async fn note(&mut self, seen: Seen) {
+        let Some((error, reason, _)) = &seen.failure else {
             if !seen.test
                 && !self.failing.is_empty()
                 && let Some(was) = self.failing.remove(&seen.subscription)
             {
-                events.extend(self.recovered(&seen, was).await);
+                self.recovered(&seen, was).await;
             }
-            return events;
+            return;
         };
-        let class = reason.map(|reason| reason.class);
-        if *is_final && class != Some(Class::Cancelled) && !own_events::is_own(&seen.event_type) && !seen.test {
-            let payload = json!({
-                "provider": seen.provider,
-                "subscription": self.name(&seen),
-                "delivery": seen.delivery,
-                "eventType": seen.event_type,
-                "attempts": seen.attempts,
-                "error": error,
-                "reason": class.map_or("provider", Class::as_str),
-                "status": reason.and_then(|reason| reason.status),
-                "failedAt": seen.at,
-            });
-            events.push(OwnEvent { hook: Hook::DeliveryFailed, tenant: seen.tenant.clone(), payload });
-        }
         // These are not the destination's doing, nor the subscription's.
+        let class = reason.map(|reason| reason.class);
         let too_fast = reason.and_then(|reason| reason.status) == Some(429);
-        if seen.test || too_fast || matches!(class, Some(Class::Cancelled | Class::Withdrawn | Class::Unavailable)) {
-            return events;
+        if !seen.test && !too_fast && !matches!(class, Some(Class::Cancelled | Class::Withdrawn | Class::Unavailable)) {
+            self.failed(&seen, error).await;
         }
-        events.extend(self.failed(&seen, error).await);
-        events
     }
 
-    async fn failed(&mut self, seen: &Seen, error: &str) -> Option<OwnEvent> {
+    async fn failed(&mut self, seen: &Seen, error: &str) {
         let known = self.failing.entry(seen.subscription).or_insert(Failing { since: seen.at, warned: false, kept: false });
         let verdict = match known.goes_on(seen.at, self.disable_after) {
-            Verdict::Nothing => return None,
+            Verdict::Nothing => return,
             // A warning that cannot be delivered would be warned of in turn; the failure of another event may be.
-            Verdict::Warn if own_events::is_own(&seen.event_type) && known.kept => return None,
+            Verdict::Warn if own_events::is_own(&seen.event_type) && known.kept => return,
             Verdict::Warn if own_events::is_own(&seen.event_type) => Verdict::Keep,
             verdict => verdict,
         };
@@ -164,30 +168,29 @@ impl Watch {
         let payload = json!({
             "provider": seen.provider, "subscription": self.name(seen), "failingSince": known.since, "error": error,
         });
-        let announce = |hook| Some(OwnEvent { hook, tenant: seen.tenant.clone(), payload });
-        if verdict == Verdict::Disable {
-            self.failing.remove(&seen.subscription);
-            self.keep(seen.subscription, None).await;
-            let reason = format!("all deliveries have failed since {}; the last: {error}", known.since);
-            return match self.catalog.disable_subscription(seen.subscription, reason, known.since).await {
-                Ok(true) => announce(Hook::SubscriptionDisabled),
-                Ok(false) => None,
-                Err(error) => {
+        let event = |hook| OwnEvent { hook, tenant: seen.tenant.clone(), payload };
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Keep => self.keep(seen.subscription, Some(&known), None).await,
+            Verdict::Warn => self.keep(seen.subscription, Some(&known), Some(event(Hook::SubscriptionFailing))).await,
+            Verdict::Disable => {
+                let reason = format!("all deliveries have failed since {}; the last: {error}", known.since);
+                let event = event(Hook::SubscriptionDisabled);
+                if let Err(error) = self.catalog.disable_subscription(seen.subscription, reason, known.since, event).await {
                     tracing::error!(subscription = %seen.subscription, %error, "the subscription could not be disabled");
-                    None
                 }
-            };
+                self.failing.remove(&seen.subscription);
+                self.keep(seen.subscription, None, None).await;
+            }
         }
-        self.keep(seen.subscription, Some(&known)).await;
-        if verdict == Verdict::Warn { announce(Hook::SubscriptionFailing) } else { None }
     }
 
-    async fn recovered(&self, seen: &Seen, was: Failing) -> Option<OwnEvent> {
+    async fn recovered(&self, seen: &Seen, was: Failing) {
         if was.kept {
-            self.keep(seen.subscription, None).await;
+            let payload = json!({ "provider": seen.provider, "subscription": self.name(seen), "failingSince": was.since });
+            let event = OwnEvent { hook: Hook::SubscriptionRecovered, tenant: seen.tenant.clone(), payload };
+            self.keep(seen.subscription, None, was.warned.then_some(event)).await;
         }
-        let payload = json!({ "provider": seen.provider, "subscription": self.name(seen), "failingSince": was.since });
-        was.warned.then(|| OwnEvent { hook: Hook::SubscriptionRecovered, tenant: seen.tenant.clone(), payload })
     }
 
     fn name(&self, seen: &Seen) -> serde_json::Value {
@@ -195,10 +198,12 @@ impl Watch {
         json!({ "id": seen.subscription, "name": name.unwrap_or_default() })
     }
 
-    async fn keep(&self, id: SubscriptionId, failing: Option<&Failing>) {
+    /// Keeps since when a subscription fails, or forgets it, with what is announced of it.
+    async fn keep(&self, id: SubscriptionId, failing: Option<&Failing>, event: Option<OwnEvent>) {
         let body = failing.and_then(|failing| serde_json::to_string(failing).ok());
         let change = Change { kind: Kind::Setting, id: format!("{NOTE}{id}"), expect: Expect::Anything, body };
-        if let Err(error) = self.catalog.store.apply(vec![change]).await {
+        let events = event.and_then(|event| self.catalog.announcement(event)).into_iter().collect();
+        if let Err(error) = self.catalog.store.apply_beside(Beside { changes: vec![change], entries: Vec::new(), events }).await {
             tracing::error!(subscription = %id, %error, "since when it fails could not be noted");
         }
     }

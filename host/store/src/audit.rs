@@ -1,7 +1,7 @@
 //! Who changed what: records that only retention removes.
 
 use crate::key::{self, AuditId, KeyRange, ends};
-use crate::kv::{Direction, Kv, KvError};
+use crate::kv::{Direction, Kv, KvError, Op};
 use crate::record::{self, Head, Record};
 use crate::{AuditFilter, Error, Kind, Page, PageRequest, codec, cursor};
 use postern_core::{EventId, Json, TenantId, Timestamp};
@@ -63,6 +63,13 @@ impl AuditEntry {
 pub(crate) struct NewEntry {
     pub(crate) first: Vec<u8>,
     pub(crate) record: Record,
+}
+
+impl NewEntry {
+    /// What writes it.
+    pub(crate) fn ops(&self) -> impl Iterator<Item = Op> {
+        self.record.ops(&self.first)
+    }
 }
 
 /// Gives an entry its place. Entries of the same millisecond stay in the order in which they came.

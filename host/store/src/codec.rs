@@ -10,6 +10,7 @@ use postern_core::{Event, EventId, EventTypeId, Json, SubscriptionId, TenantId, 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// An event without its payload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ pub(crate) fn step(whole: &Whole) -> Result<Step, Damage> {
         [] => None,
         bulk => Some(header("an attempt", bulk)?),
     };
-    Ok(Step { state, attempts, at, attempt, run })
+    Ok(Step { state, attempts, at, attempt: attempt.map(Arc::new), run })
 }
 
 /// A document.

@@ -107,7 +107,16 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::LostClaim`] when one of the claims is not held any more; nothing is recorded then.
-    async fn finish(&self, steps: Vec<Finish>) -> Result<(), Error>;
+    async fn finish(&self, steps: Vec<Finish>) -> Result<(), Error> {
+        self.finish_beside(steps, Vec::new()).await
+    }
+
+    /// As [`finish`](Self::finish), and makes events of the host's own durable in the same transaction. Those that
+    /// [`ingest`](Self::ingest) would refuse, on a full disk say, are left out and logged: outcomes are worth more.
+    ///
+    /// # Errors
+    /// Those of `finish`.
+    async fn finish_beside(&self, steps: Vec<Finish>, events: Vec<NewEvent>) -> Result<(), Error>;
 
     /// Gives claims back unused: their deliveries are due again as they were.
     async fn release(&self, claims: Vec<ClaimId>) -> Result<(), Error>;
@@ -138,6 +147,21 @@ pub trait Store: Send + Sync + 'static {
         deliveries: Vec<DeliveryId>,
         at: Timestamp,
         unless_since: Option<Timestamp>,
+    ) -> Result<Vec<DeliveryId>, Error> {
+        self.reopen_beside(deliveries, at, unless_since, Box::new(|_| Beside::default())).await
+    }
+
+    /// As [`reopen`](Self::reopen), and stores in the same transaction what `beside` makes of the deliveries that began;
+    /// also if none did.
+    ///
+    /// # Errors
+    /// Those of `reopen` and of [`apply_audited`](Self::apply_audited); nothing has begun then.
+    async fn reopen_beside(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        at: Timestamp,
+        unless_since: Option<Timestamp>,
+        beside: BesideRuns,
     ) -> Result<Vec<DeliveryId>, Error>;
 
     /// Gives a delivery up that waits, also behind another one, with this error, and lets a held entity go on if this
@@ -145,7 +169,22 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Damaged`] when what is stored of its event is. [`Error::TooLarge`] when it has 65,535 steps.
-    async fn cancel(&self, delivery: DeliveryId, at: Timestamp, error: String) -> Result<Cancelled, Error>;
+    async fn cancel(&self, delivery: DeliveryId, at: Timestamp, error: String) -> Result<Cancelled, Error> {
+        self.cancel_audited(delivery, at, error, Vec::new()).await
+    }
+
+    /// As [`cancel`](Self::cancel), and records who did it in the same transaction, if something was done.
+    ///
+    /// # Errors
+    /// Those of `cancel`, [`Error::TooLarge`] for a record of more than [`LONGEST_AUDIT_ENTRY`], and [`Error::Full`] when
+    /// there is no room for a record; nothing is given up then.
+    async fn cancel_audited(
+        &self,
+        delivery: DeliveryId,
+        at: Timestamp,
+        error: String,
+        entries: Vec<AuditEntry>,
+    ) -> Result<Cancelled, Error>;
 
     /// Lets every entity go on that a delivery of this subscription holds. Answers with how many they were. Many are
     /// released in several transactions.
@@ -223,7 +262,16 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of `apply`, and [`Error::TooLarge`] for a record of more than [`LONGEST_AUDIT_ENTRY`].
-    async fn apply_audited(&self, changes: Vec<Change>, entries: Vec<AuditEntry>) -> Result<Vec<u64>, Error>;
+    async fn apply_audited(&self, changes: Vec<Change>, entries: Vec<AuditEntry>) -> Result<Vec<u64>, Error> {
+        self.apply_beside(Beside { changes, entries, events: Vec::new() }).await
+    }
+
+    /// As [`apply_audited`](Self::apply_audited), and makes events of the host's own durable in the same transaction, as
+    /// [`finish_beside`](Self::finish_beside) does.
+    ///
+    /// # Errors
+    /// Those of `apply_audited`.
+    async fn apply_beside(&self, beside: Beside) -> Result<Vec<u64>, Error>;
 
     /// Records what was done without a change of an object.
     ///
@@ -299,6 +347,20 @@ pub struct Finish {
     /// another run, fails in one without this, or is cancelled. Without an entity it means nothing.
     pub hold: bool,
 }
+
+/// What is stored in one transaction with something else.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Changes of objects.
+    pub changes: Vec<Change>,
+    /// Who did it.
+    pub entries: Vec<AuditEntry>,
+    /// What the host announces of it.
+    pub events: Vec<NewEvent>,
+}
+
+/// Makes what is stored beside the beginning of runs, once it is known which deliveries begin.
+pub type BesideRuns = Box<dyn FnOnce(&[DeliveryId]) -> Beside + Send>;
 
 /// How much is not final.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

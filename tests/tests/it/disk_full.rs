@@ -186,6 +186,9 @@ async fn a_reserve_that_the_disk_does_not_have_refuses_events_and_lets_deliverie
     fs::write(&configuration, larger).unwrap();
     daemon.restart().await;
     refused(&daemon.api, "one").await;
+    // What cannot be recorded with whoever did it is not done.
+    let path = format!("/api/v1/deliveries/{}/cancel", id(&daemon.deliveries(&events[7]).await[0]["id"]));
+    daemon.api.call(Method::POST, &path, Value::Null).await.problem(503, "disk-full");
     receiver.release();
     all_delivered(&daemon, &events).await;
     refused(&daemon.api, "one").await;

@@ -13,6 +13,7 @@ use postern_core::{Attempt, Delivery, DeliveryId, EventId, EventTypeId, Provider
 use postern_store::DeliveryFilter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -140,7 +141,7 @@ pub(super) async fn attempt(
     access: Read,
     Shared(app): Shared<App>,
     Path(Place { id, number }): Path<Place>,
-) -> Result<Json<Attempt>, Problem> {
+) -> Result<Json<Arc<Attempt>>, Problem> {
     let (_, steps) = find(&access, &app, id).await?;
     let attempt = steps.into_iter().filter_map(|step| step.attempt).find(|attempt| attempt.number == number);
     attempt.map(Json).ok_or_else(|| Problem::not_found("attempt", format!("{id}/{number}")))

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use postern_client::call::segment;
 use postern_client::{Body, Client};
+use postern_core::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -181,7 +182,20 @@ async fn list(list: List, client: &Client) -> Result<()> {
         ("tenant", list.tenant),
     ];
     let query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    list.format.rows(&client.list("/api/v1/deliveries", &query, list.limit).await?, DELIVERIES)
+    let now = Timestamp::now();
+    let row = |delivery: &Value| listed(delivery, now);
+    list.format.rows_as(&client.list("/api/v1/deliveries", &query, list.limit).await?, row, DELIVERIES)
+}
+
+/// As a row of the table. A moment that has passed is not when anything will happen: something keeps the attempt back, and
+/// the delivery's own view says what.
+fn listed(delivery: &Value, now: Timestamp) -> Value {
+    let mut row = delivery.clone();
+    let next = row["nextAttemptAt"].as_str().and_then(|next| next.parse::<Timestamp>().ok());
+    if next.is_some_and(|next| next < now) {
+        row["nextAttemptAt"] = json!("due");
+    }
+    row
 }
 
 async fn failures(chosen: &Chosen, format: &Format, client: &Client) -> Result<()> {
@@ -196,4 +210,20 @@ async fn failures(chosen: &Chosen, format: &Format, client: &Client) -> Result<(
         eprintln!("there are more failed deliveries than are counted; count the older ones with --until");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_that_has_passed_is_shown_as_due() {
+        let row = |next: Value| {
+            let now = "2026-01-02T03:04:05.678Z".parse().unwrap();
+            listed(&json!({ "nextAttemptAt": next }), now)["nextAttemptAt"].clone()
+        };
+        assert_eq!(row(json!("2026-01-02T03:04:05.677Z")), "due");
+        assert_eq!(row(json!("2026-01-02T03:05:00.000Z")), "2026-01-02T03:05:00.000Z");
+        assert_eq!(row(Value::Null), Value::Null);
+    }
 }

@@ -4,7 +4,7 @@ use super::Catalog;
 use crate::Error;
 use crate::audit::{self, Difference};
 use postern_events::settings::Secrets;
-use postern_store::{AuditEntry, Change, Expect, Kind};
+use postern_store::{AuditEntry, Beside, Change, Expect, Kind, NewEvent};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,16 +22,35 @@ impl Catalog {
         id: impl ToString,
         body: &impl serde::Serialize,
     ) -> Result<u64, Error> {
+        self.put_announced(verb, kind, id, body, Vec::new()).await
+    }
+
+    /// Likewise, with what the host announces of it in the same transaction.
+    pub(super) async fn put_announced(
+        &self,
+        verb: Option<&str>,
+        kind: Kind,
+        id: impl ToString,
+        body: &impl serde::Serialize,
+        events: Vec<NewEvent>,
+    ) -> Result<u64, Error> {
         let body = serde_json::to_value(body).map_err(|error| Error::Internal(error.to_string()))?;
-        self.change(verb, kind, id.to_string(), Some(body)).await
+        self.change(verb, kind, id.to_string(), Some(body), events).await
     }
 
     /// Removes an object. The record says that the present actor did.
     pub(super) async fn remove(&self, kind: Kind, id: impl ToString) -> Result<(), Error> {
-        self.change(None, kind, id.to_string(), None).await.map(drop)
+        self.change(None, kind, id.to_string(), None, Vec::new()).await.map(drop)
     }
 
-    async fn change(&self, verb: Option<&str>, kind: Kind, id: String, body: Option<Value>) -> Result<u64, Error> {
+    async fn change(
+        &self,
+        verb: Option<&str>,
+        kind: Kind,
+        id: String,
+        body: Option<Value>,
+        events: Vec<NewEvent>,
+    ) -> Result<u64, Error> {
         let before = self.store.document(kind, &id).await?;
         let before = before.and_then(|before| serde_json::from_str(&before.body).ok()).unwrap_or(Value::Null);
         let after = body.as_ref().unwrap_or(&Value::Null);
@@ -44,7 +63,7 @@ impl Catalog {
         });
         let entry = self.record(verb, kind, &id, &before, after);
         let change = Change { kind, id, expect: Expect::Anything, body: body.map(|body| body.to_string()) };
-        Ok(self.store.apply_audited(vec![change], vec![entry]).await?[0])
+        Ok(self.store.apply_beside(Beside { changes: vec![change], entries: vec![entry], events }).await?[0])
     }
 
     /// The record of a change from one stored state of an object to another; null is none.

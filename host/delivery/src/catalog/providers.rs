@@ -11,7 +11,7 @@ use postern_core::{Manifest, PluginId, ProviderId};
 use postern_egress::{Call, CallSettings, Seals};
 use postern_events::settings::Form;
 use postern_runtime::Component;
-use postern_store::Kind;
+use postern_store::{Kind, NewEvent};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -373,6 +373,17 @@ impl Catalog {
     }
 
     pub(super) async fn save_provider(&self, verb: &str, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
+        self.save_provider_announced(verb, provider, pending, Vec::new()).await
+    }
+
+    /// Likewise, with what the host announces of it.
+    pub(super) async fn save_provider_announced(
+        &self,
+        verb: &str,
+        provider: &Provider,
+        pending: Option<Pending>,
+        events: Vec<NewEvent>,
+    ) -> Result<(), Error> {
         let stored = Stored {
             digest: provider.digest.clone(),
             size: provider.size,
@@ -383,7 +394,7 @@ impl Catalog {
             pending,
             paused: provider.state.paused(),
         };
-        self.put_as(Some(verb), Kind::Provider, &provider.manifest.id, &stored).await?;
+        self.put_announced(Some(verb), Kind::Provider, &provider.manifest.id, &stored, events).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use super::{Catalog, Provider, ProviderState};
 use crate::Error;
 use crate::own_events::{Hook, OwnEvent};
 use postern_core::{ProviderId, TenantId};
+use postern_store::NewEvent;
 use serde_json::json;
 
 /// Quarantines a provider, if this build of it is still in force.
@@ -22,12 +23,12 @@ async fn quarantine(catalog: &Catalog, id: &ProviderId, build: &str, traps: u32)
     let last = catalog.last_trap(id).unwrap_or_else(|| "the last trap is not known".to_owned());
     let reason = format!("{traps} calls in a row trapped; the last: {last}");
     tracing::error!(provider = %id, %reason, "the provider is quarantined; its deliveries wait. Enable it again: postern provider enable {id}");
-    catalog.set_state("quarantine", &provider, ProviderState::Quarantined(reason.clone())).await?;
     let payload = json!({
         "provider": id, "version": provider.manifest.version.to_string(), "digest": provider.digest, "error": reason,
     });
-    catalog.announce(vec![OwnEvent { hook: Hook::ProviderQuarantined, tenant: TenantId::default(), payload }]).await;
-    Ok(())
+    let event = OwnEvent { hook: Hook::ProviderQuarantined, tenant: TenantId::default(), payload };
+    let events = catalog.announcement(event).into_iter().collect();
+    catalog.set_state("quarantine", &provider, ProviderState::Quarantined(reason), events).await
 }
 
 impl Catalog {
@@ -41,7 +42,7 @@ impl Catalog {
         match &provider.state {
             ProviderState::Active => Ok(()),
             ProviderState::Quarantined(_) | ProviderState::Disabled => {
-                self.set_state("enable", &provider, ProviderState::Active).await
+                self.set_state("enable", &provider, ProviderState::Active, Vec::new()).await
             }
             ProviderState::AwaitingApproval => {
                 Err(Error::Conflict(format!("{id} waits for approval; approve it: postern provider approve {id}")))
@@ -62,7 +63,7 @@ impl Catalog {
         match &provider.state {
             ProviderState::Disabled => Ok(()),
             ProviderState::Active | ProviderState::Quarantined(_) => {
-                self.set_state("disable", &provider, ProviderState::Disabled).await
+                self.set_state("disable", &provider, ProviderState::Disabled, Vec::new()).await
             }
             ProviderState::AwaitingApproval | ProviderState::Failed(_) => {
                 Err(Error::Conflict(format!("{id} does not deliver as it is; there is nothing to disable")))
@@ -70,9 +71,9 @@ impl Catalog {
         }
     }
 
-    async fn set_state(&self, verb: &str, provider: &Provider, state: ProviderState) -> Result<(), Error> {
+    async fn set_state(&self, verb: &str, provider: &Provider, state: ProviderState, events: Vec<NewEvent>) -> Result<(), Error> {
         let changed = Provider { state, pending: provider.pending.clone(), ..provider.again() };
-        self.save_provider(verb, &changed, provider.pending.clone()).await?;
+        self.save_provider_announced(verb, &changed, provider.pending.clone(), events).await?;
         self.install(changed);
         Ok(())
     }

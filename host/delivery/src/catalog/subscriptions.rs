@@ -6,6 +6,7 @@ use super::routing::Rules;
 use super::settings::{self, Opened};
 use super::{Catalog, Provider, host_fields};
 use crate::Error;
+use crate::own_events::OwnEvent;
 use crate::schedule::Quota;
 use postern_core::host_pattern::Section;
 use postern_core::rate_limit::RateLimit;
@@ -266,21 +267,28 @@ impl Catalog {
         id: SubscriptionId,
         reason: String,
         unchanged_since: Timestamp,
-    ) -> Result<bool, Error> {
+        event: OwnEvent,
+    ) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let Ok(current) = self.subscription(id) else { return Ok(false) };
+        let Ok(current) = self.subscription(id) else { return Ok(()) };
         if !current.subscription.enabled || current.subscription.updated_at > unchanged_since {
-            return Ok(false);
+            return Ok(());
         }
-        let Some(document) = self.store.document(Kind::Subscription, &id.to_string()).await? else { return Ok(false) };
+        let Some(document) = self.store.document(Kind::Subscription, &id.to_string()).await? else { return Ok(()) };
         let mut stored: Stored = super::parse(&document)?;
         stored.subscription.enabled = false;
         stored.subscription.disabled_reason = Some(reason);
         stored.subscription.updated_at = self.clock.now();
-        let revision = self.put_as(Some("disable"), Kind::Subscription, id, &stored).await?;
+        // It may have wanted to hear of it itself.
+        let event = self.announcement(event).map(|mut event| {
+            event.routes.retain(|route| route.subscription != id);
+            event
+        });
+        let events = event.filter(|event| !event.routes.is_empty()).into_iter().collect();
+        let revision = self.put_announced(Some("disable"), Kind::Subscription, id, &stored, events).await?;
         self.hold_subscription(stored, revision, None);
         self.store.release_holds(id).await?;
-        Ok(true)
+        Ok(())
     }
 
     /// One subscription.

@@ -34,7 +34,7 @@ impl Coordinator {
                 let ended = machine::Ended { outcome: &attempt.outcome, reason, refused_until, accepted_at };
                 let (state, run) = machine::after_attempt(&policy, claim.run, ended, now, rand::random());
                 report(&claim, &attempt, &state);
-                (Step { state, attempts: attempt.number, at: now, attempt: Some(*attempt), run }, hold)
+                (Step { state, attempts: attempt.number, at: now, attempt: Some(attempt.into()), run }, hold)
             }
             Attempted::Withdrawn(error, class) => {
                 drop(place);

@@ -136,7 +136,7 @@ impl Coordinator {
                 looked = Instant::now();
             }
             let changed = this.catalog.store.due_changed();
-            let more = this.clone().begin(&mut attempts, &outcomes).await;
+            let more = this.clone().begin(&mut attempts, &outcomes, &stop).await;
             if more {
                 tokio::task::yield_now().await;
                 continue;
@@ -156,7 +156,12 @@ impl Coordinator {
     }
 
     /// Begins attempts of what is due and has a place. Whether there may be more to begin at once.
-    async fn begin(self: Arc<Self>, attempts: &mut JoinSet<()>, outcomes: &mpsc::Sender<record::Outcome>) -> bool {
+    async fn begin(
+        self: Arc<Self>,
+        attempts: &mut JoinSet<()>,
+        outcomes: &mpsc::Sender<record::Outcome>,
+        stop: &CancellationToken,
+    ) -> bool {
         let (store, now) = (&self.catalog.store, self.catalog.clock.now());
         let tickets = {
             let mut schedule = self.schedule.lock();
@@ -185,7 +190,10 @@ impl Coordinator {
             Err(error) => {
                 tracing::error!(%error, "due deliveries cannot be claimed; trying again in a second");
                 drop(places);
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
                 return true;
             }
         }

@@ -41,21 +41,28 @@ pub struct View {
     pub asleep: usize,
     /// Those that wait for a place.
     pub behind: usize,
-    /// Breakers that are not closed.
+    /// Destinations that anything is known of and that are sent to, by their breakers.
+    pub closed_breakers: usize,
+    /// Those that fail and are left alone.
     pub open_breakers: usize,
+    /// Those that one delivery probes.
+    pub probing_breakers: usize,
 }
 
 impl Scheduler {
     /// Counts.
     pub fn view(&self) -> View {
         let standing = |wanted: fn(&Standing) -> bool| self.subscriptions.values().filter(|one| wanted(&one.standing)).count();
+        let breakers = |wanted: fn(&Breaker) -> bool| self.destinations.values().filter(|one| wanted(&one.breaker)).count();
         View {
             in_flight: self.in_flight,
             slow_in_flight: self.slow_in_flight,
             in_turn: standing(|standing| *standing == Standing::Turn),
             asleep: standing(|standing| matches!(standing, Standing::Asleep(_))),
             behind: standing(|standing| matches!(standing, Standing::Behind(_))),
-            open_breakers: self.destinations.values().filter(|one| !matches!(one.breaker, Breaker::Closed { .. })).count(),
+            closed_breakers: breakers(|breaker| matches!(breaker, Breaker::Closed { .. })),
+            open_breakers: breakers(|breaker| matches!(breaker, Breaker::Open { .. })),
+            probing_breakers: breakers(|breaker| matches!(breaker, Breaker::Probing { .. })),
         }
     }
 

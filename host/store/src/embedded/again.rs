@@ -4,12 +4,14 @@
 use super::batch::Batch;
 use super::committer::Subject;
 use super::effect::Effect;
+use super::ingest::Encoded;
+use crate::audit::NewEntry;
 use crate::due::When;
 use crate::failure::Failure;
 use crate::key::{self, ends};
 use crate::kv::{Direction, Kv, Op};
 use crate::record::{self, unseal};
-use crate::{Cancelled, Error, codec, read};
+use crate::{BesideRuns, Cancelled, Error, codec, read};
 use postern_core::delivery::{Class, Run, State, Step};
 use postern_core::{DeliveryId, EventId, SubscriptionId, Timestamp};
 use std::collections::HashSet;
@@ -22,6 +24,7 @@ impl Batch<'_> {
         subjects: &[Subject],
         at: Timestamp,
         unless_since: Option<Timestamp>,
+        beside: BesideRuns,
     ) -> Result<Vec<DeliveryId>, Error> {
         let mut unfinished: HashSet<EventId> = HashSet::new();
         let (mut ops, mut effects, mut begun) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,20 +61,33 @@ impl Batch<'_> {
         if !ops.is_empty() {
             self.need_space(ops.iter().map(Op::bytes).sum(), self.shared.reserve)?;
         }
+        self.beside(Encoded::of(beside(&begun))?)?;
         self.push(ops);
         self.then(effects);
         Ok(begun)
     }
 
     /// Gives a delivery up, or ends its hold.
-    pub(super) fn cancel(&mut self, subject: &Subject, at: Timestamp, error: String) -> Result<Cancelled, Error> {
+    pub(super) fn cancel(
+        &mut self,
+        subject: &Subject,
+        at: Timestamp,
+        error: String,
+        entries: &[NewEntry],
+    ) -> Result<Cancelled, Error> {
         let (id, lot) = (subject.id, subject.lot());
+        let entries: Vec<Op> = entries.iter().flat_map(NewEntry::ops).collect();
+        if !entries.is_empty() {
+            // Giving up is possible on a full disk as well, as long as it can be recorded.
+            self.need_space(entries.iter().map(Op::bytes).sum(), self.shared.reserve / 2)?;
+        }
         let last = self.shared.read(|kv| Ok(read::last_step(kv, id)?))?;
         let hold = lot.entity.map(|entity| (lot.subscription, entity, id));
         if last.as_ref().is_some_and(|(_, step)| step.state.is_final()) {
             let Some((subscription, entity, _)) = hold.filter(|_| self.shared.queue.lock().is_holder(lot)) else {
                 return Ok(Cancelled::Final);
             };
+            self.push(entries);
             self.push([Op::Delete(key::hold(subscription, entity))]);
             self.then(hold.map(Effect::Lifted));
             return Ok(Cancelled::Released);
@@ -102,6 +118,7 @@ impl Batch<'_> {
             // The claim for which its event may have been kept does not come.
             self.shared.cache.lock().take(id.event);
         }
+        self.push(entries);
         self.push(ops);
         self.then([Effect::Final { lot, holds: false }]);
         Ok(Cancelled::Done)

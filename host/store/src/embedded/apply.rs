@@ -40,7 +40,7 @@ impl Batch<'_> {
             tentative.insert(name, now);
         }
         let bytes: usize = ops.iter().filter(|op| matches!(op, Op::Put(..))).map(Op::bytes).sum();
-        let entries: Vec<Op> = entries.iter().flat_map(|entry| entry.record.ops(&entry.first)).collect();
+        let entries: Vec<Op> = entries.iter().flat_map(NewEntry::ops).collect();
         let entry_bytes: usize = entries.iter().map(Op::bytes).sum();
         if bytes + entry_bytes > 0 {
             // What only removes objects is recorded on a full disk as well, and so is what was done already.

@@ -5,15 +5,11 @@ use super::committer::{Reply, Request};
 use super::effect::{self, Effect};
 use super::shared::Shared;
 use crate::directory::free_bytes;
-use crate::entity::ShortHash;
-use crate::idempotency::{self, Remembered};
-use crate::key;
+use crate::idempotency::Remembered;
 use crate::kv::{Kv, Op};
-use crate::record::{self, Record};
-use crate::{Error, Ingested, Kind, NewEvent, external};
+use crate::{Error, Kind, external};
 use postern_core::Timestamp;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What the removal of a key writes, in bytes, before the engine's amplification: it rewrites a part of a page.
@@ -30,7 +26,7 @@ pub(crate) struct Batch<'a> {
     ops: Vec<Op>,
     bytes: usize,
     pub(super) documents: HashMap<(Kind, String), Stored>,
-    remembered: HashMap<[u8; 32], Remembered>,
+    pub(super) remembered: HashMap<[u8; 32], Remembered>,
     effects: Vec<Effect>,
     answers: Vec<Answer>,
     purges: bool,
@@ -72,16 +68,19 @@ impl<'a> Batch<'a> {
     /// Decides a request; answers it at once if it is refused.
     pub(crate) fn add(&mut self, request: Request) {
         match request {
-            Request::Ingest { new, entities, record, reply } => {
-                let decided = self.ingest(new, entities, &record);
+            Request::Ingest { ingest, reply } => {
+                let decided = self.ingest(ingest);
                 self.decided(decided, reply);
             }
-            Request::Finish { steps, reply } => {
+            Request::Finish { steps, events, reply } => {
                 let decided = self.finish(steps);
+                if decided.is_ok() {
+                    self.announce(events);
+                }
                 self.decided(decided, reply);
             }
-            Request::Apply { changes, entries, reply } => {
-                let decided = self.apply(&changes, &entries);
+            Request::Apply { beside, reply } => {
+                let decided = self.beside(beside);
                 self.decided(decided, reply);
             }
             Request::Purge { keys, holds, reply } => {
@@ -95,12 +94,12 @@ impl<'a> Batch<'a> {
                 let decided = self.forget(keys, before);
                 self.decided(decided, reply);
             }
-            Request::Reopen { subjects, at, unless_since, reply } => {
-                let decided = self.reopen(&subjects, at, unless_since);
+            Request::Reopen { subjects, at, unless_since, beside, reply } => {
+                let decided = self.reopen(&subjects, at, unless_since, beside);
                 self.decided(decided, reply);
             }
-            Request::Cancel { subject, at, error, reply } => {
-                let decided = self.cancel(&subject, at, error);
+            Request::Cancel { subject, at, error, entries, reply } => {
+                let decided = self.cancel(&subject, at, error, &entries);
                 self.decided(decided, reply);
             }
             Request::ReleaseHolds { subscription, limit, reply } => {
@@ -137,40 +136,6 @@ impl<'a> Batch<'a> {
             return Err(Error::Full(format!("{free} MiB are free at {path}, and {keep} MiB are kept back")));
         }
         Ok(())
-    }
-
-    /// Answers with what was answered before, if this is a repetition.
-    fn ingest(&mut self, new: NewEvent, entities: Vec<Option<ShortHash>>, record: &Record) -> Result<Ingested, Error> {
-        let deliveries = u32::try_from(new.routes.len()).unwrap_or(u32::MAX);
-        let id = new.event.id;
-        let answer = Ingested { event: id, deliveries: new.routes.len(), repeated: false };
-        let mut remember = Vec::new();
-        if let Some(asked) = &new.idempotency {
-            if let Some(answer) = self.remembered.get(&asked.key).and_then(|known| known.answer(asked.now)) {
-                return Ok(answer);
-            }
-            let last_day = self.shared.last_idempotency_day.load(Ordering::Relaxed);
-            let (found, stale) = self.shared.read(|kv| idempotency::look_up(kv, asked, last_day))?;
-            if let Some(answer) = found.and_then(|known| known.answer(asked.now)) {
-                return Ok(answer);
-            }
-            remember.extend(stale.into_iter().map(Op::Delete));
-            if asked.until > asked.now {
-                remember.push(Remembered { event: id, until: asked.until, deliveries }.op(&asked.key));
-            }
-        }
-        self.need_space(record.rows() * record::CHUNK, self.shared.reserve)?;
-        if let Some(asked) = new.idempotency.filter(|asked| asked.until > asked.now) {
-            self.remembered.insert(asked.key, Remembered { event: id, until: asked.until, deliveries });
-            self.shared.last_idempotency_day.fetch_max(idempotency::day(asked.until), Ordering::Relaxed);
-        }
-        self.push(remember);
-        self.push(record.ops(&key::event(id)));
-        if deliveries > 0 {
-            self.push([record::unfinished(id, deliveries)]);
-        }
-        self.then([Effect::Ingested { event: new.event, routes: new.routes.into(), entities }]);
-        Ok(answer)
     }
 
     fn purge(&mut self, keys: Vec<Vec<u8>>) -> Result<(), Error> {

@@ -3,13 +3,14 @@
 //! No request waits for company: while one commit waits for the disk, the next requests gather.
 
 use super::batch::Batch;
+use super::ingest::{Encoded, Ingest};
 use super::shared::Shared;
 use crate::audit::NewEntry;
 use crate::due::Lot;
 use crate::entity::{EntityHash, ShortHash};
 use crate::kv::Op;
 use crate::record::Record;
-use crate::{Cancelled, Change, ClaimId, Error, Ingested, NewEvent, disk};
+use crate::{BesideRuns, Cancelled, ClaimId, Error, Ingested, disk};
 use postern_core::delivery::{Route, State};
 use postern_core::{DeliveryId, EventTypeId, SubscriptionId, TenantId, Timestamp};
 use std::panic::AssertUnwindSafe;
@@ -65,20 +66,17 @@ pub(crate) type Hold = (SubscriptionId, ShortHash, DeliveryId);
 
 /// A write, with the parts that need no decision already encoded.
 pub(crate) enum Request {
-    /// With the entity of each route; none at all if no route has one.
     Ingest {
-        new: NewEvent,
-        entities: Vec<Option<ShortHash>>,
-        record: Record,
+        ingest: Ingest,
         reply: Reply<Ingested>,
     },
     Finish {
         steps: Vec<NewStep>,
+        events: Vec<Ingest>,
         reply: Reply<()>,
     },
     Apply {
-        changes: Vec<Change>,
-        entries: Vec<NewEntry>,
+        beside: Encoded,
         reply: Reply<Vec<u64>>,
     },
     /// With the holds that end because their deliveries go.
@@ -97,12 +95,14 @@ pub(crate) enum Request {
         subjects: Vec<Subject>,
         at: Timestamp,
         unless_since: Option<Timestamp>,
+        beside: BesideRuns,
         reply: Reply<Vec<DeliveryId>>,
     },
     Cancel {
         subject: Subject,
         at: Timestamp,
         error: String,
+        entries: Vec<NewEntry>,
         reply: Reply<Cancelled>,
     },
     /// Up to so many.

@@ -2,6 +2,7 @@
 //! that read run on threads that may block.
 
 use super::committer::{self, KEYS_PER_COMMIT, NewStep, Reply, Request, Subject};
+use super::ingest::{Encoded, Ingest};
 use super::{Embedded, claim};
 use crate::codec::EventHeader;
 use crate::entity::EntityHash;
@@ -12,9 +13,10 @@ use crate::list::{self, Scan};
 use crate::record::{self, Head};
 use crate::stats::{self, Stats, Tally};
 use crate::{
-    AuditEntry, AuditFilter, Backlog, Cancelled, Change, Claim, ClaimId, DeliveryFilter, Document, Error, EventFilter, Expiry,
-    FailureFilter, Failures, FinalDeliveries, Finish, Ingested, Kind, MOST_REOPENED, NewEvent, Page, PageRequest, Purged,
-    PurgedExpired, Retention, StatsFilter, Store, audit, codec, external, failure, idempotency, outcome, purge, read,
+    AuditEntry, AuditFilter, Backlog, Beside, BesideRuns, Cancelled, Claim, ClaimId, DeliveryFilter, Document, Error,
+    EventFilter, Expiry, FailureFilter, Failures, FinalDeliveries, Finish, Ingested, Kind, MOST_REOPENED, NewEvent, Page,
+    PageRequest, Purged, PurgedExpired, Retention, StatsFilter, Store, audit, codec, external, failure, idempotency, outcome,
+    purge, read,
 };
 use async_trait::async_trait;
 use postern_core::delivery::{Reason, State, Status, Step};
@@ -172,17 +174,8 @@ fn failure_rows(kv: &dyn Kv, failed: Vec<(DeliveryId, Option<Reason>, Timestamp)
 #[async_trait]
 impl Store for Embedded {
     async fn ingest(&self, event: NewEvent) -> Result<Ingested, Error> {
-        if event.routes.len() > usize::from(u16::MAX) {
-            return Err(Error::TooLarge(format!("an event for {} subscriptions; {} are possible", event.routes.len(), u16::MAX)));
-        }
-        event.idempotency.as_ref().map_or(Ok(()), idempotency::check)?;
-        let record = codec::event_record(&event)?;
-        let entity = |route| EntityHash::of_route(route).map(EntityHash::short);
-        let entities = match event.routes.iter().any(|route| route.entity.is_some()) {
-            true => event.routes.iter().map(entity).collect(),
-            false => Vec::new(),
-        };
-        self.submit(|reply| Request::Ingest { new: event, entities, record, reply }).await
+        let ingest = Ingest::of(event)?;
+        self.submit(|reply| Request::Ingest { ingest, reply }).await
     }
 
     fn ready(&self, now: Timestamp) -> Vec<SubscriptionId> {
@@ -194,7 +187,8 @@ impl Store for Embedded {
         self.claim_due(now, wanted).await
     }
 
-    async fn finish(&self, steps: Vec<Finish>) -> Result<(), Error> {
+    async fn finish_beside(&self, steps: Vec<Finish>, events: Vec<NewEvent>) -> Result<(), Error> {
+        let events = Ingest::announced(events);
         let failed: Vec<_> = steps
             .iter()
             .filter_map(|Finish { id, step, .. }| match step.state {
@@ -213,7 +207,7 @@ impl Store for Embedded {
             let failure = rows.remove(&id);
             encoded.push(NewStep { claim, id, entity, state: step.state, at: step.at, record, failure, hold });
         }
-        self.submit(|reply| Request::Finish { steps: encoded, reply }).await
+        self.submit(|reply| Request::Finish { steps: encoded, events, reply }).await
     }
 
     async fn release(&self, claims: Vec<ClaimId>) -> Result<(), Error> {
@@ -239,11 +233,12 @@ impl Store for Embedded {
         self.shared.queue.lock().waits_for(lot)
     }
 
-    async fn reopen(
+    async fn reopen_beside(
         &self,
         deliveries: Vec<DeliveryId>,
         at: Timestamp,
         unless_since: Option<Timestamp>,
+        beside: BesideRuns,
     ) -> Result<Vec<DeliveryId>, Error> {
         if deliveries.len() > MOST_REOPENED {
             return Err(Error::TooLarge(format!("{} deliveries at once; {MOST_REOPENED} are possible", deliveries.len())));
@@ -251,13 +246,20 @@ impl Store for Embedded {
         let ids: Vec<_> = deliveries.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let _no_purge = self.history.lock().await;
         let subjects = self.read(move |kv| subjects(kv, &ids)).await?;
-        self.submit(|reply| Request::Reopen { subjects, at, unless_since, reply }).await
+        self.submit(|reply| Request::Reopen { subjects, at, unless_since, beside, reply }).await
     }
 
-    async fn cancel(&self, delivery: DeliveryId, at: Timestamp, error: String) -> Result<Cancelled, Error> {
+    async fn cancel_audited(
+        &self,
+        delivery: DeliveryId,
+        at: Timestamp,
+        error: String,
+        entries: Vec<AuditEntry>,
+    ) -> Result<Cancelled, Error> {
+        let entries = entries.iter().map(audit::encode).collect::<Result<_, _>>()?;
         let _no_purge = self.history.lock().await;
         match self.read(move |kv| subjects(kv, &[delivery])).await?.pop() {
-            Some(subject) => self.submit(|reply| Request::Cancel { subject, at, error, reply }).await,
+            Some(subject) => self.submit(|reply| Request::Cancel { subject, at, error, entries, reply }).await,
             None => Ok(Cancelled::Unknown),
         }
     }
@@ -423,9 +425,9 @@ impl Store for Embedded {
         self.read(move |kv| Ok(record::read(kv, &first)?.map(|whole| codec::document(&whole)).transpose()?)).await
     }
 
-    async fn apply_audited(&self, changes: Vec<Change>, entries: Vec<AuditEntry>) -> Result<Vec<u64>, Error> {
-        let entries = entries.iter().map(audit::encode).collect::<Result<_, _>>()?;
-        self.submit(|reply| Request::Apply { changes, entries, reply }).await
+    async fn apply_beside(&self, beside: Beside) -> Result<Vec<u64>, Error> {
+        let beside = Encoded::of(beside)?;
+        self.submit(|reply| Request::Apply { beside, reply }).await
     }
 
     async fn list_audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>, Error> {

@@ -460,8 +460,8 @@ async fn a_repetition_in_the_same_commit_waits_for_it_and_shares_its_fate() {
         let mut answers = Vec::new();
         for new in &news {
             let (reply, mut answer) = tokio::sync::oneshot::channel();
-            let record = crate::codec::event_record(new).unwrap();
-            batch.add(Request::Ingest { new: new.clone(), entities: Vec::new(), record, reply });
+            let ingest = ingest::Ingest::of(new.clone()).unwrap();
+            batch.add(Request::Ingest { ingest, reply });
             assert!(answer.try_recv().is_err(), "nobody is answered before the disk");
             answers.push(answer);
         }

@@ -172,5 +172,5 @@ fn step(number: u32, state: State, body: usize) -> Step {
         ],
         log: vec![LogLine { level: Level::Warn, message: "slow".into() }],
     };
-    Step { state, attempts: number, at: now(), attempt: Some(attempt), run: Run::default() }
+    Step { state, attempts: number, at: now(), attempt: Some(attempt.into()), run: Run::default() }
 }

@@ -4,6 +4,7 @@ use super::{assert_came_to, kill, waiting};
 use postern_tests::platform::WEBHOOK;
 use postern_tests::wait::until;
 use postern_tests::{Daemon, Engine, Receiver, Reply, on_each_engine};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ async fn an_open_breaker_holds_deliveries_back_and_uses_up_no_retry(engine: Engi
     let first = daemon.emit("Opens it").await;
     let known = destination(&daemon, &receiver, "open").await;
     assert!(known["openUntil"].is_string() && known["inFlight"] == 0 && known["slow"] == true, "{known:#}");
+    let figures = daemon.api.call(Method::GET, "/metrics", Value::Null).await.text;
+    assert!(figures.contains("postern_breakers{state=\"open\"} 1\n"), "{figures}");
     // A retry was due in a millisecond, and there are more to come.
     let what = format!("{} fails; the next delivery probes it at {}", receiver.url(), known["openUntil"].as_str().unwrap());
     assert_came_to(&waiting(&daemon, &first, &what).await, "retrying", 3);

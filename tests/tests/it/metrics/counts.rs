@@ -70,7 +70,9 @@ async fn known_traffic_is_counted_exactly(engine: Engine) {
         ("postern_deliveries_behind", 0.0),
         ("postern_oldest_due_seconds", 0.0),
         ("postern_attempts_in_flight", 0.0),
-        ("postern_breakers_open", 0.0),
+        (r#"postern_breakers{state="closed"}"#, 2.0),
+        (r#"postern_breakers{state="open"}"#, 0.0),
+        (r#"postern_breakers{state="probing"}"#, 0.0),
     ];
     for (name, value) in expected {
         assert_eq!(figures.get(name), value, "{name}");
