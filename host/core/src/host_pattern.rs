@@ -9,6 +9,7 @@
 //! | `http://127.0.0.1:9000` | plain HTTP on that port of that address |
 //! | `example.com:*` | `https` on any port |
 //! | `{config.url}`, `{connection.baseUrl}` | exactly the scheme, host and port of the URL in that field of the settings |
+//! | `{connection.site}.example.com` | the name that has the text of that field, which must be one DNS label, in front |
 //! | `any-host` | every host, `https` on any port; a bare `*` is refused, so that nobody grants everything by a slip |
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,7 +27,7 @@ pub enum HostPattern {
 }
 
 /// A field of the settings, at the top level.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldReference {
     /// Which settings.
     pub section: Section,
@@ -43,7 +44,7 @@ pub enum Section {
     Connection,
 }
 
-/// Hosts by name or address.
+/// Hosts by name or address; the first part of a name may come from a field of the settings.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Literal {
     scheme: Scheme,
@@ -61,6 +62,8 @@ enum Scheme {
 enum HostRule {
     Exact(Host),
     Below(String),
+    /// The text of the field, and what follows behind the dot.
+    Label(FieldReference, String),
     Any,
 }
 
@@ -86,13 +89,35 @@ impl HostPattern {
             Self::Field(reference) => field(reference)
                 .and_then(|text| Url::parse(text).ok())
                 .is_some_and(|wanted| wanted.host().is_some() && origin(&wanted) == origin(url)),
-            Self::Literal(literal) => {
-                let scheme = match literal.scheme {
-                    Scheme::Https => "https",
-                    Scheme::Http => "http",
-                };
-                url.scheme() == scheme && literal.covers(url)
+            Self::Literal(literal) => url.scheme() == literal.scheme.as_str() && literal.covers(url, field),
+        }
+    }
+
+    /// The field of the settings that it depends on, if it does.
+    pub fn field(&self) -> Option<&FieldReference> {
+        match self {
+            Self::Field(field) | Self::Literal(Literal { host: HostRule::Label(field, _), .. }) => Some(field),
+            Self::Literal(_) => None,
+        }
+    }
+
+    /// Where it leads with this text in its field: `https://acme.example.com:443`. None if it depends on no field, or if the
+    /// text is none for it.
+    pub fn destination(&self, text: &str) -> Option<String> {
+        match self {
+            Self::Field(_) => {
+                let url = Url::parse(text).ok()?;
+                Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
             }
+            Self::Literal(Literal { scheme, host: HostRule::Label(_, behind), port }) => {
+                let port = match port {
+                    PortRule::Default => scheme.port().to_string(),
+                    PortRule::Exact(port) => port.to_string(),
+                    PortRule::Any => "*".to_owned(),
+                };
+                Some(format!("{}://{}.{behind}:{port}", scheme.as_str(), label(text)?))
+            }
+            Self::Literal(_) => None,
         }
     }
 
@@ -103,13 +128,40 @@ impl HostPattern {
 
     /// Whether the host and port of `url` fit, whatever the scheme: for the list of hosts that plain HTTP is allowed for.
     pub fn covers_host(&self, url: &Url) -> bool {
-        matches!(self, Self::Literal(literal) if literal.covers(url))
+        matches!(self, Self::Literal(literal) if literal.covers(url, |_| None))
     }
 }
 
-/// The scheme, host and port of the URL in a field, as [`HostPattern::Field`] takes them; none if it holds no URL of a host.
-pub fn origin_of(text: &str) -> Option<url::Origin> {
-    Url::parse(text).ok().filter(|url| url.host().is_some()).map(|url| url.origin())
+impl Scheme {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        }
+    }
+
+    fn port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+        }
+    }
+}
+
+/// What a field's text says of a host: the scheme, host and port of a URL, or a label, in lower case, that stands in front of a
+/// name. None if it says neither.
+pub fn host_of(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| url.host().is_some());
+    url.map(|url| url.origin().ascii_serialization()).or_else(|| label(text))
+}
+
+/// One label of a DNS name (RFC 1123, 2.1: letters, digits and hyphens, none of these at an end; 63 at most), in lower case.
+fn label(text: &str) -> Option<String> {
+    let fits = (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    fits.then(|| text.to_ascii_lowercase())
 }
 
 fn origin(url: &Url) -> (&str, Option<Host<&str>>, Option<u16>) {
@@ -117,7 +169,7 @@ fn origin(url: &Url) -> (&str, Option<Host<&str>>, Option<u16>) {
 }
 
 impl Literal {
-    fn covers(&self, url: &Url) -> bool {
+    fn covers<'a>(&self, url: &Url, field: impl Fn(&FieldReference) -> Option<&'a str>) -> bool {
         let host = match (&self.host, url.host()) {
             (_, None) => false,
             (HostRule::Any, Some(_)) => true,
@@ -125,7 +177,10 @@ impl Literal {
             (HostRule::Below(suffix), Some(Host::Domain(name))) => {
                 name.strip_suffix(suffix.as_str()).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
             }
-            (HostRule::Below(_), Some(_)) => false,
+            (HostRule::Label(reference, behind), Some(Host::Domain(name))) => field(reference)
+                .and_then(label)
+                .is_some_and(|label| name.strip_suffix(behind.as_str()).and_then(|front| front.strip_suffix('.')) == Some(&label)),
+            (HostRule::Below(_) | HostRule::Label(..), Some(_)) => false,
         };
         host && match self.port {
             PortRule::Default => url.port().is_none(),
@@ -140,20 +195,8 @@ impl FromStr for HostPattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |reason| ParseHostPatternError { text: text.chars().take(80).collect(), reason };
-        if let Some(inner) = text.strip_prefix('{') {
-            let (section, name) = inner
-                .strip_suffix('}')
-                .and_then(|inner| inner.split_once('.'))
-                .ok_or_else(|| error("a field is written `{config.NAME}` or `{connection.NAME}`"))?;
-            let section = match section {
-                "config" => Section::Config,
-                "connection" => Section::Connection,
-                _ => return Err(error("a field is written `{config.NAME}` or `{connection.NAME}`")),
-            };
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-                return Err(error("a field's name has letters, digits, `_` and `-`"));
-            }
-            return Ok(Self::Field(FieldReference { section, name: name.to_owned() }));
+        if text.starts_with('{') && text.ends_with('}') {
+            return Ok(Self::Field(field(text).map_err(error)?));
         }
         if text == "any-host" {
             return Ok(Self::Literal(Literal { scheme: Scheme::Https, host: HostRule::Any, port: PortRule::Any }));
@@ -185,21 +228,54 @@ impl FromStr for HostPattern {
         if host == "*" {
             return Err(error("a bare `*` would allow every host; write `any-host` if that is meant"));
         }
-        let host = match host.strip_prefix("*.") {
-            Some(suffix) => match Host::parse(suffix) {
-                Ok(Host::Domain(name)) if name.contains('.') && !name.contains('*') => HostRule::Below(name),
-                _ => return Err(error("behind `*.` stands a name of at least two parts, `example.com`")),
-            },
-            None => match Host::parse(host) {
+        let behind = |suffix| match Host::parse(suffix) {
+            Ok(Host::Domain(name)) if name.contains('.') && is_name(&name) => Some(name),
+            _ => None,
+        };
+        let host = if let Some(suffix) = host.strip_prefix("*.") {
+            HostRule::Below(behind(suffix).ok_or_else(|| error("behind `*.` stands a name of at least two parts, `example.com`"))?)
+        } else if host.starts_with('{') {
+            let (reference, suffix) = host
+                .split_once("}.")
+                .ok_or_else(|| error("a field stands alone, `{config.NAME}`, or in front of a name, `{config.NAME}.example.com`"))?;
+            let reference = field(&format!("{reference}}}")).map_err(error)?;
+            let behind = behind(suffix).ok_or_else(|| error("behind a field stands a name of at least two parts, `example.com`"))?;
+            HostRule::Label(reference, behind)
+        } else {
+            match Host::parse(host) {
                 Ok(Host::Domain(name)) if name.contains('*') => {
                     return Err(error("a `*` stands only at the beginning, as in `*.example.com`"));
                 }
+                // A URL's parser takes braces and more for parts of a name.
+                Ok(Host::Domain(name)) if !is_name(&name) => {
+                    return Err(error("a name has letters, digits, `-`, `_` and dots"));
+                }
                 Ok(host) => HostRule::Exact(host),
                 Err(_) => return Err(error("the host is a name, an IPv4 address or an IPv6 address in brackets")),
-            },
+            }
         };
         Ok(Self::Literal(Literal { scheme, host, port }))
     }
+}
+
+fn is_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Reads `{config.NAME}`.
+fn field(text: &str) -> Result<FieldReference, &'static str> {
+    const WRITTEN: &str = "a field is written `{config.NAME}` or `{connection.NAME}`";
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let (section, name) = inner.and_then(|inner| inner.split_once('.')).ok_or(WRITTEN)?;
+    let section = match section {
+        "config" => Section::Config,
+        "connection" => Section::Connection,
+        _ => return Err(WRITTEN),
+    };
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        return Err("a field's name has letters, digits, `_` and `-`");
+    }
+    Ok(FieldReference { section, name: name.to_owned() })
 }
 
 impl fmt::Display for HostPattern {
@@ -214,6 +290,7 @@ impl fmt::Display for HostPattern {
                 match &literal.host {
                     HostRule::Exact(host) => host.fmt(f)?,
                     HostRule::Below(suffix) => write!(f, "*.{suffix}")?,
+                    HostRule::Label(field, behind) => write!(f, "{field}.{behind}")?,
                     HostRule::Any => {}
                 }
                 match literal.port {
@@ -303,15 +380,66 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_scheme_host_and_port_and_nothing_else() {
-        assert_eq!(origin_of("https://Example.com/a?b"), origin_of("https://example.com:443/{{ payload.id }}"));
+    fn a_field_in_front_of_a_name_is_one_label_and_nothing_cleverer() {
+        let allows = |pattern: &str, site: &str, url: &str| {
+            let pattern: HostPattern = pattern.parse().unwrap();
+            assert_eq!(pattern.to_string().parse::<HostPattern>().unwrap(), pattern, "written and read back");
+            assert_eq!(pattern.field().unwrap().name, "site");
+            pattern.allows(&Url::parse(url).unwrap(), |field| (field.name == "site").then_some(site))
+        };
+        let pattern = "{connection.site}.example.com";
+        for site in ["acme", "ACME", "a", "a-1", "1"] {
+            assert!(allows(pattern, site, &format!("https://{site}.example.com/x")), "{site}");
+        }
+        for (site, url) in [
+            ("acme", "https://example.com"),
+            ("acme", "https://other.example.com"),
+            ("acme", "https://acme.example.com:8443"),
+            ("acme", "http://acme.example.com"),
+            ("acme", "https://acmeXexample.com"),
+            ("acme", "https://x.acme.example.com"),
+            ("a.b", "https://a.b.example.com"),
+            ("evil.org/", "https://evil.org/.example.com"),
+            ("evil.org#", "https://evil.org#.example.com"),
+            ("evil.org:443/", "https://evil.org:443/.example.com"),
+            ("user@evil", "https://user@evil.example.com"),
+            ("*", "https://acme.example.com"),
+            ("", "https://example.com"),
+            ("-a", "https://-a.example.com"),
+            ("a-", "https://a-.example.com"),
+            ("xn--e1a4c", "https://xn--e1a4c.example.org"),
+        ] {
+            assert!(!allows(pattern, site, url), "{site} {url}");
+        }
+        assert!(!allows(pattern, &"a".repeat(64), &format!("https://{}.example.com", "a".repeat(64))));
+        assert!(allows("http://{config.site}.internal.example:8080", "acme", "http://acme.internal.example:8080/x"));
+        let pattern: HostPattern = pattern.parse().unwrap();
+        assert_eq!(pattern.destination("Acme").as_deref(), Some("https://acme.example.com:443"));
+        assert_eq!(pattern.destination("a.b"), None);
+        assert!(!pattern.allows(&Url::parse("https://acme.example.com").unwrap(), |_| None), "without the field it is nothing");
+    }
+
+    #[test]
+    fn a_fields_text_says_which_host_and_nothing_else() {
+        assert_eq!(host_of("https://Example.com/a?b"), host_of("https://example.com:443/{{ payload.id }}"));
         for other in ["http://example.com", "https://example.com:8443", "https://sub.example.com", "https://example.com@evil.org"]
         {
-            assert_ne!(origin_of("https://example.com"), origin_of(other), "{other}");
+            assert_ne!(host_of("https://example.com"), host_of(other), "{other}");
         }
+        assert_eq!(host_of("Acme"), host_of("acme"));
+        assert_ne!(host_of("acme"), host_of("other"));
         for none in ["", "example.com", "[secret]", "mailto:a@example.com"] {
-            assert_eq!(origin_of(none), None, "{none}");
+            assert_eq!(host_of(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_field_leads_to_one_destination() {
+        let pattern: HostPattern = "{config.url}".parse().unwrap();
+        assert_eq!(pattern.destination("HTTPS://Example.com/a?b").as_deref(), Some("https://example.com:443"));
+        assert_eq!(pattern.destination("http://[::1]:8080/{{ x }}").as_deref(), Some("http://[::1]:8080"));
+        assert_eq!(pattern.destination("mailto:a@b.c"), None);
+        assert_eq!("example.com".parse::<HostPattern>().unwrap().destination("https://example.com"), None);
     }
 
     #[test]
@@ -342,6 +470,17 @@ mod tests {
             "[::1",
             "x y.org",
             "*.1.2.3.4",
+            "{config.site}.",
+            "{config.site}.com",
+            "{config.site}.1.2.3.4",
+            "{config.site}example.com",
+            "a{config.site}.example.com",
+            "{config.a}{config.b}.example.com",
+            "{config.a}.{config.b}.example.com",
+            "*.{config.site}.example.com",
+            "https://{config.url}",
+            "{env.site}.example.com",
+            "a(b).example.com",
         ] {
             assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
         }

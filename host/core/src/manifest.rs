@@ -187,15 +187,14 @@ impl Manifest {
             .collect::<Result<_, _>>()?;
         let config = settings_schema("config", draft.config)?;
         let connection = draft.connection.map(|connection| settings_schema("connection", connection)).transpose()?;
-        let knows = |pattern: &HostPattern| match pattern {
-            HostPattern::Literal(_) => true,
-            HostPattern::Field(field) => {
+        let knows = |pattern: &HostPattern| {
+            pattern.field().is_none_or(|field| {
                 let schema = match field.section {
                     Section::Config => Some(&config.schema),
                     Section::Connection => connection.as_ref().map(|connection| &connection.schema),
                 };
                 schema.and_then(|schema| schema.get("properties")?.get(&field.name)).is_some()
-            }
+            })
         };
         if let Some(unknown) = hosts.iter().find(|host| !knows(host)) {
             return Err(bad("hosts")(format!("`{unknown}` names a field that its schema does not have")));
@@ -278,6 +277,7 @@ mod tests {
         assert_eq!(check(|d| d.hosts = vec!["*".into()]), "hosts");
         assert_eq!(check(|d| d.hosts = vec!["{config.uri}".into()]), "hosts");
         assert_eq!(check(|d| d.hosts = vec!["{connection.url}".into()]), "hosts");
+        assert_eq!(check(|d| d.hosts = vec!["{config.site}.example.com".into()]), "hosts");
         assert_eq!(check(|d| d.config = (0, "{}".into())), "config");
         assert_eq!(check(|d| d.config = (1, "[]".into())), "config");
         assert_eq!(check(|d| d.connection = Some((1, "{".into()))), "connection");

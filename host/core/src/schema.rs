@@ -78,8 +78,8 @@ text!(Timestamp,
     "description": "A moment as RFC 3339 writes it. Answers have milliseconds, in UTC.",
     "format": "date-time", "examples": ["2026-01-02T03:04:05.678Z"]);
 text!(HostPattern,
-    "description": "Hosts: `[SCHEME://]HOST[:PORT]`, `*.DOMAIN`, `any-host`, or the host of a URL in the settings: `{config.url}`.",
-    "examples": ["hooks.slack.com", "*.atlassian.net", "http://127.0.0.1:9000", "{config.url}"]);
+    "description": "Hosts: `[SCHEME://]HOST[:PORT]`, `*.DOMAIN`, `any-host`, the host of a URL in the settings: `{config.url}`, or a name with a label from the settings: `{connection.site}.example.com`.",
+    "examples": ["hooks.slack.com", "*.atlassian.net", "http://127.0.0.1:9000", "{config.url}", "{connection.site}.example.com"]);
 text!(Span, "description": "A duration.", "examples": ["90s", "5m", "1h 30m"]);
 
 impl JsonSchema for Json {

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! The secret then goes to these hosts only, as far as they are granted. With an empty list it goes nowhere: it is for
-//! signing. The keyword stands beside `writeOnly`. A secret of a connection cannot name a host of `{config.…}`: whoever may
-//! edit a subscription would choose where a stored credential goes.
+//! signing. The keyword stands beside `writeOnly`. A secret of a connection can name neither a host of `{config.…}` nor
+//! `any-host`: whoever may edit a subscription would choose where a stored credential goes. Only an operator may open more
+//! hosts to it ([`Grant::secret_hosts`](crate::grant::Grant::secret_hosts)).
 
 use crate::host_pattern::{HostPattern, Section};
 use serde_json::Value;
@@ -56,7 +57,14 @@ fn step(
                 Some(Err(error)) => return wrong(format!("is not understood: {error}")),
                 None => return wrong("is no list of texts".to_owned()),
             };
-            let HostPattern::Field(field) = &pattern else { continue };
+            if section == Section::Connection && pattern.is_any_host() {
+                return wrong(
+                    "names `any-host`: a connection's secret goes to no host that a subscription's settings choose. Name the hosts; \
+                     an operator may grant more of them"
+                        .to_owned(),
+                );
+            }
+            let Some(field) = pattern.field() else { continue };
             if section == Section::Connection && field.section == Section::Config {
                 return wrong(format!(
                     "names `{field}`: a connection's secret goes to no host that a subscription's settings choose"
@@ -115,7 +123,11 @@ mod tests {
         assert!(refused(Section::Config, json!(["*"])).contains("any-host"));
         assert!(refused(Section::Config, json!(["{config.uri}"])).contains("does not have"));
         assert!(refused(Section::Connection, json!(["{config.url}"])).contains("no host that a subscription's settings choose"));
-        assert_eq!(checked(Section::Config, &json!({"writeOnly": true, "x-hosts": ["{config.url}"]})), Ok(()));
+        assert!(refused(Section::Connection, json!(["{config.url}.example.com"])).contains("no host that a subscription's"));
+        assert!(refused(Section::Connection, json!(["any-host"])).contains("an operator may grant more"));
+        for open in ["{config.url}", "any-host"] {
+            assert_eq!(checked(Section::Config, &json!({"writeOnly": true, "x-hosts": [open]})), Ok(()), "what is so by default");
+        }
         let open = checked(Section::Config, &json!({"type": "string", "x-hosts": ["a.example"]}));
         assert!(open.unwrap_err().contains("`writeOnly`"));
     }

@@ -254,7 +254,7 @@ impl Config {
             bail!("[telemetry] sampling is {}; it must be from 0 to 1", self.telemetry.sampling);
         }
         self.telemetry.collector()?;
-        let fields = |patterns: &[HostPattern]| patterns.iter().find(|pattern| matches!(pattern, HostPattern::Field(_))).cloned();
+        let fields = |patterns: &[HostPattern]| patterns.iter().find(|pattern| pattern.field().is_some()).cloned();
         if let Some(field) = fields(&self.egress.hosts).or_else(|| fields(&self.egress.plain_http)) {
             bail!("[egress] hosts and plain-http name hosts; `{field}` is for manifests and grants");
         }

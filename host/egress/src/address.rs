@@ -167,6 +167,11 @@ impl Policy {
         Self { allow, listeners: Listeners::default() }
     }
 
+    /// The operator's rules.
+    pub(crate) fn allowed(&self) -> &[AllowRule] {
+        &self.allow
+    }
+
     /// Where the daemon itself listens, which no rule allows.
     pub(crate) fn listeners(&self) -> &Listeners {
         &self.listeners

@@ -4,7 +4,7 @@
 //! So a connection's secret never goes to a host that those settings choose.
 
 use crate::broker::Call;
-use crate::check::{list, origin};
+use crate::check::{argument, as_pattern, list, origin};
 use crate::message::Denial;
 use crate::seal::Entry;
 use crate::substitute::{Escape, TooLarge};
@@ -16,11 +16,13 @@ use zeroize::Zeroizing;
 
 /// Where a secret stands in the settings, and the hosts that it is for.
 ///
-/// It goes to a host only if the manifest asks for that and the operator grants it. Beyond this,
+/// It goes to a host only if the operator grants that. Beyond this,
 /// - with `hosts`, it goes to these only;
-/// - without, one of the subscription's settings goes to every such host;
+/// - without, one of the subscription's settings goes to every granted host;
 /// - without, one of a connection goes to those that the manifest names itself or takes from the connection. `any-host` names
-///   none. A secret that is a URL goes to its own host too.
+///   none. A secret that is a URL goes to its own host too;
+/// - and unless `hosts` is empty, it goes to those that the operator opens to the provider's secrets
+///   ([`Grant::secret_hosts`](postern_core::grant::Grant::secret_hosts)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audience {
     /// Whose settings it is in. Default: the subscription's.
@@ -60,7 +62,9 @@ impl Call {
         let (allowed, rule) = match (hosts, section) {
             (Some(hosts), _) => {
                 let rule = format!("its schema's `{KEYWORD}` names {}", list(hosts.iter()));
-                (self.fits(hosts.iter(), url), rule)
+                // A manifest that says so is refused; here it opens nothing.
+                let named = hosts.iter().filter(|pattern| *section == Section::Config || !pattern.is_any_host());
+                (self.fits(named, url), rule)
             }
             (None, Section::Config) => return Ok(()),
             (None, Section::Connection) => {
@@ -73,24 +77,25 @@ impl Call {
                 (self.fits(own(), url) || entry.leads_to(url), rule)
             }
         };
-        if allowed {
+        let for_signing = hosts.as_ref().is_some_and(|hosts| hosts.is_empty());
+        let settings = self.settings();
+        if allowed || !for_signing && self.fits(&settings.grant.secret_hosts, url) {
             return Ok(());
         }
-        let message = format!(
-            "The secret at {section}{path} may not go to `{}`: {rule}. To allow it, the provider's author names that host in the \
-             field's `{KEYWORD}`, and the operator grants it.",
-            origin(url)
-        );
+        let remedy = if for_signing {
+            "Nothing allows it: the secret is for signing.".to_owned()
+        } else {
+            let provider = &settings.provider;
+            format!("To allow it: postern provider grant {provider} --secret-host {}", argument(as_pattern(url)))
+        };
+        let message = format!("The secret at {section}{path} may not go to `{}`: {rule}. {remedy}", origin(url));
         Err(Denial::denied("secret-host", message))
     }
 }
 
 /// Whether the manifest itself or the connection says which host it is.
 fn is_of_connection(pattern: &HostPattern) -> bool {
-    match pattern {
-        HostPattern::Field(field) => field.section == Section::Connection,
-        HostPattern::Literal(_) => !pattern.is_any_host(),
-    }
+    pattern.field().map_or(!pattern.is_any_host(), |field| field.section == Section::Connection)
 }
 
 impl Entry {

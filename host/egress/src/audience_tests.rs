@@ -22,13 +22,18 @@ fn audience(section: Section, hosts: Option<&[&str]>) -> Audience {
 
 /// A provider that may reach what it asks for; the config leads to `sub.example`, the connection to `base.example:8443`.
 fn call(wish: &[&str], seals: Seals) -> Call {
+    granted(wish, Grant { hosts: patterns(wish).to_vec(), ..Grant::default() }, seals)
+}
+
+/// One with another grant.
+fn granted(wish: &[&str], grant: Grant, seals: Seals) -> Call {
     let settings = |value: serde_json::Value| Arc::new(value.as_object().unwrap().clone());
     Broker::with_roots(Options::default(), RootCertStore::empty()).unwrap().call(CallSettings {
         provider: "test.courier".parse().unwrap(),
         wish: patterns(wish),
-        grant: Arc::new(Grant { hosts: patterns(wish).to_vec(), reveal_secrets: false }),
-        config: settings(json!({ "url": "https://sub.example/x" })),
-        connection: Some(settings(json!({ "baseUrl": "https://base.example:8443/api" }))),
+        grant: Arc::new(grant),
+        config: settings(json!({ "url": "https://sub.example/x", "site": "chosen" })),
+        connection: Some(settings(json!({ "baseUrl": "https://base.example:8443/api", "site": "acme" }))),
         seals,
         deadline: tokio::time::Instant::now() + Duration::from_secs(30),
     })
@@ -93,8 +98,7 @@ fn a_connections_secret_goes_to_hosts_of_the_manifest_and_of_the_connection_only
             "secret-host",
             "The secret at connection/token may not go to `https://sub.example`: a connection's secret goes to hosts that the \
              manifest names or takes from the connection (named.example, *.below.example, {connection.baseUrl}), never to one that \
-             the subscription's settings choose. To allow it, the provider's author names that host in the field's `x-hosts`, and \
-             the operator grants it."
+             the subscription's settings choose. To allow it: postern provider grant test.courier --secret-host sub.example"
         )
     );
     let open = outcome(&["any-host"], audience(Section::Connection, None), "https://named.example").unwrap_err();
@@ -106,7 +110,7 @@ fn a_subscriptions_secret_goes_to_every_granted_host() {
     for url in ["https://named.example", "https://base.example:8443", "https://sub.example"] {
         assert!(outcome(&WISH, audience(Section::Config, None), url).unwrap().contains(CLEAR), "{url}");
     }
-    assert_eq!(outcome(&WISH, audience(Section::Config, None), "https://other.example").unwrap_err().code, "wish");
+    assert_eq!(outcome(&WISH, audience(Section::Config, None), "https://other.example").unwrap_err().code, "grant");
 }
 
 #[test]
@@ -119,9 +123,40 @@ fn a_schemas_list_says_which_hosts_and_opens_none_that_is_not_granted() {
         assert_eq!(denial.code, "secret-host");
         assert!(denial.message.contains("its schema's `x-hosts` names named.example."), "{}", denial.message);
         assert_eq!(send(&[], "https://named.example").unwrap_err().code, "secret-host", "for signing only");
-        assert_eq!(send(&["other.example"], "https://other.example").unwrap_err().code, "wish");
-        assert!(outcome(&["any-host"], audience(section, Some(&["any-host"])), "https://a.example").is_ok(), "its explicit word");
+        assert_eq!(send(&["other.example"], "https://other.example").unwrap_err().code, "grant");
+        let open = outcome(&["any-host"], audience(section, Some(&["any-host"])), "https://a.example");
+        assert_eq!(open.is_ok(), section == Section::Config, "no author opens a connection's secret to every host");
     }
+}
+
+#[test]
+fn an_operator_opens_more_hosts_to_secrets_but_not_to_those_for_signing() {
+    let send = |secret_hosts: &[&str], audience: Audience, url: &str| {
+        let mut seals = Seals::new();
+        let sealed = seals.seal(Secret::new(CLEAR).with_audience(audience));
+        let hosts = patterns(&["any-host"]).to_vec();
+        let grant = Grant { hosts, secret_hosts: patterns(secret_hosts).to_vec(), ..Grant::default() };
+        judge(&granted(&WISH, grant, seals), &place(&sealed, url, 2)).map(|prepared| text(&prepared))
+    };
+    let opened = ["more.example", "{config.url}"];
+    for hosts in [None, Some(&["named.example"][..])] {
+        for url in ["https://more.example", "https://sub.example"] {
+            assert_eq!(send(&[], audience(Section::Connection, hosts), url).unwrap_err().code, "secret-host", "{url}");
+            assert!(send(&opened, audience(Section::Connection, hosts), url).unwrap().contains(CLEAR), "{url}");
+        }
+        assert_eq!(send(&opened, audience(Section::Connection, hosts), "https://less.example").unwrap_err().code, "secret-host");
+    }
+    let signing = send(&opened, audience(Section::Connection, Some(&[])), "https://more.example").unwrap_err();
+    assert!(signing.message.ends_with("Nothing allows it: the secret is for signing."), "{}", signing.message);
+}
+
+#[test]
+fn a_connections_secret_goes_to_the_name_with_its_label_and_to_none_with_a_subscriptions() {
+    let wish = ["{connection.site}.example.com", "{config.site}.example.com"];
+    let send = |url| outcome(&wish, audience(Section::Connection, None), url);
+    assert!(send("https://acme.example.com/x").unwrap().contains(CLEAR));
+    assert_eq!(send("https://chosen.example.com/x").unwrap_err().code, "secret-host");
+    assert_eq!(send("https://other.example.com/x").unwrap_err().code, "grant");
 }
 
 #[test]
@@ -144,13 +179,15 @@ proptest! {
     #[test]
     fn a_secret_goes_only_to_hosts_that_are_for_it(
         wish in proptest::sample::subsequence(
-            vec!["any-host", "named.example", "*.below.example", "{connection.baseUrl}", "{config.url}", "other.example:*"], 0..6),
+            vec!["any-host", "named.example", "*.below.example", "{connection.baseUrl}", "{config.url}", "other.example:*",
+                "{config.site}.below.example"], 0..7),
+        opened in proptest::sample::subsequence(vec!["other.example", "{config.url}"], 0..3),
         hosts in proptest::option::of(proptest::sample::subsequence(
             vec!["named.example", "*.below.example", "{connection.baseUrl}", "other.example"], 0..4)),
         of_connection in any::<bool>(),
         url in proptest::sample::select(vec![
             "https://named.example", "https://a.below.example", "https://base.example:8443", "https://base.example",
-            "https://sub.example", "https://other.example", "https://other.example:444", "https://NAMED.example:443",
+            "https://sub.example", "https://chosen.below.example", "https://other.example", "https://other.example:444", "https://NAMED.example:443",
             "https://named.example.", "https://named.example@sub.example", "https://sub.example#named.example",
         ]),
         places in proptest::collection::vec(0..8_usize, 1..3),
@@ -159,7 +196,9 @@ proptest! {
         for at in places {
             let mut seals = Seals::new();
             let sealed = seals.seal(Secret::new(CLEAR).with_audience(audience(section, hosts.as_deref())));
-            let call = call(&wish, seals);
+            let hosts_granted = patterns(&wish).to_vec();
+            let grant = Grant { hosts: hosts_granted, secret_hosts: patterns(&opened).to_vec(), ..Grant::default() };
+            let call = granted(&wish, grant, seals);
             match judge(&call, &place(&sealed, url, at)) {
                 Err(denial) => prop_assert!(!denial.message.contains(CLEAR)),
                 Ok(prepared) => {
@@ -177,13 +216,17 @@ proptest! {
                         "other.example:*" => host == "other.example",
                         "other.example" => origin == "https://other.example",
                         "any-host" => prepared.url.scheme() == "https",
+                        "{config.site}.below.example" => origin == "https://chosen.below.example",
                         _ => false,
                     };
-                    prop_assert!(wish.iter().any(|pattern| named(pattern)), "it was asked for: {origin}");
+                    prop_assert!(wish.iter().any(|pattern| named(pattern)), "it was granted: {origin}");
+                    if opened.iter().any(|pattern| named(pattern)) && hosts.as_ref().is_none_or(|hosts| !hosts.is_empty()) {
+                        continue;
+                    }
                     match &hosts {
                         Some(hosts) => prop_assert!(hosts.iter().any(|pattern| named(pattern)), "it was named: {origin}"),
                         None if of_connection => {
-                            let of_connection = |pattern: &&&str| !matches!(**pattern, "any-host" | "{config.url}");
+                            let of_connection = |pattern: &&&str| !matches!(**pattern, "any-host") && !pattern.starts_with("{config.");
                             prop_assert!(wish.iter().filter(of_connection).any(|pattern| named(pattern)), "{origin}");
                         }
                         None => {}

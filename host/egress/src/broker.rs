@@ -104,7 +104,8 @@ impl fmt::Debug for Broker {
 pub struct CallSettings {
     /// The provider that is called.
     pub provider: ProviderId,
-    /// The hosts that its manifest asks for. A request must fit one of these and one of the grant's.
+    /// The hosts that its manifest asks for. The grant decides; these say what a connection's secrets are for, and help a
+    /// denial to tell whose matter it is.
     pub wish: Arc<[HostPattern]>,
     /// What the operator grants it.
     pub grant: Arc<Grant>,

@@ -64,7 +64,7 @@ fn call(address: SocketAddr, roots: RootCertStore) -> Call {
     Broker::with_roots(options, roots).unwrap().call(CallSettings {
         provider: "postern.webhook".parse().unwrap(),
         wish: hosts.clone().into(),
-        grant: Arc::new(Grant { hosts, reveal_secrets: false }),
+        grant: Arc::new(Grant { hosts, ..Grant::default() }),
         config: Arc::default(),
         connection: None,
         seals: Seals::new(),

@@ -11,6 +11,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 use postern_core::host_pattern::{FieldReference, HostPattern, Section};
 use postern_core::manifest::SECRET_MARK;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 use url::{Host, Url};
 
@@ -64,34 +66,26 @@ impl Call {
     pub(crate) fn permit(&self, url: &Url) -> Result<(), Denial> {
         let settings = self.settings();
         let provider = &settings.provider;
-        if !self.fits(settings.wish.iter(), url) {
-            let asked = list(settings.wish.iter());
-            let message = format!(
-                "`{}` is not among the hosts that the manifest of {provider} asks for ({asked}). To allow it, its author adds \
-                 \"{}\" to the manifest's `hosts`, and the operator grants it.",
-                origin(url),
-                as_pattern(url)
-            );
-            return Err(Denial::denied("wish", message));
-        }
         if !self.fits(&settings.grant.hosts, url) {
-            let granted = list(&settings.grant.hosts);
+            let mut known = format!("granted: {}", list(&settings.grant.hosts));
+            if !self.fits(settings.wish.iter(), url) {
+                let asked = list(settings.wish.iter());
+                let _ = write!(known, "; its manifest does not ask for it either, only for: {asked}");
+            }
             let message = format!(
-                "`{}` is not among the hosts granted to {provider} (granted: {granted}). To allow it: postern provider grant \
-                 {provider} --host {}",
+                "`{}` is not among the hosts granted to {provider} ({known}). To allow it: postern provider grant {provider} \
+                 --host {}",
                 origin(url),
-                as_pattern(url)
+                argument(as_pattern(url))
             );
             return Err(Denial::denied("grant", message));
         }
         let hosts = self.hosts();
         if !hosts.is_empty() && !self.fits(hosts, url) {
             let message = format!(
-                "`{}` is not among the hosts that the operator lets any provider reach ([egress] hosts: {}). To allow it add to \
-                 postern.toml: [egress] hosts = [\"{}\"]",
+                "`{}` is not among the hosts that the operator lets any provider reach. To allow it set in postern.toml: {}",
                 origin(url),
-                list(hosts),
-                as_pattern(url)
+                setting("hosts", hosts, [as_pattern(url)])
             );
             return Err(Denial::denied("hosts", message));
         }
@@ -105,10 +99,10 @@ impl Call {
         self.addresses().judge(address).map_err(|forbidden| {
             let carried = if forbidden.address == address { String::new() } else { format!("{address} stands for ") };
             let message = format!(
-                "{carried}{} is {}. To allow it add to postern.toml: [egress] allow = [\"{}\"]",
+                "{carried}{} is {}. To allow it set in postern.toml: {}",
                 forbidden.address,
                 forbidden.what,
-                forbidden.rule()
+                setting("allow", self.addresses().allowed(), [forbidden.rule()])
             );
             Denial::denied("address", message)
         })
@@ -140,9 +134,9 @@ impl Call {
             let host = as_pattern(&url);
             let host = host.trim_start_matches("http://");
             let message = format!(
-                "A secret would go to `{}` without encryption. Use https, or to allow it add to postern.toml: [egress] plain-http = \
-                 [\"{host}\"]",
-                origin(&url)
+                "A secret would go to `{}` without encryption. Use https, or to allow it set in postern.toml: {}",
+                origin(&url),
+                setting("plain-http", self.plain_http(), [host])
             );
             return Err(Denial::denied("plain-http", message));
         }
@@ -249,6 +243,24 @@ pub(crate) fn origin(url: &Url) -> &str {
 pub(crate) fn as_pattern(url: &Url) -> &str {
     let origin = origin(url);
     origin.strip_prefix("https://").unwrap_or(origin)
+}
+
+/// As one argument of a command in a shell.
+pub(crate) fn argument(pattern: &str) -> Cow<'_, str> {
+    let plain = pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte));
+    if plain { Cow::Borrowed(pattern) } else { Cow::Owned(format!("'{pattern}'")) }
+}
+
+/// The line of the configuration that holds these entries besides those that are there. It is meant to take the place of the
+/// present one, so it is whole.
+pub(crate) fn setting<P: Display, A: Display>(
+    key: &str,
+    present: impl IntoIterator<Item = P>,
+    added: impl IntoIterator<Item = A>,
+) -> String {
+    let present = present.into_iter().map(|entry| format!("\"{entry}\""));
+    let entries: Vec<_> = present.chain(added.into_iter().map(|entry| format!("\"{entry}\""))).collect();
+    format!("[egress] {key} = [{}]", entries.join(", "))
 }
 
 /// The first patterns, for a message.

@@ -16,7 +16,7 @@ fn call_with(options: Options, wish: &[&str], grant: &[&str], config: serde_json
     Broker::with_roots(options, RootCertStore::empty()).unwrap().call(CallSettings {
         provider: "postern.webhook".parse().unwrap(),
         wish: patterns(wish).into(),
-        grant: Arc::new(Grant { hosts: patterns(grant), reveal_secrets: false }),
+        grant: Arc::new(Grant { hosts: patterns(grant), ..Grant::default() }),
         config: Arc::new(config.as_object().unwrap().clone()),
         connection: None,
         seals,
@@ -78,9 +78,11 @@ fn urls_are_absolute_http_without_credentials() {
 }
 
 #[test]
-fn manifest_and_grant_must_both_allow_the_host() {
+fn the_grant_decides_and_may_be_narrower_or_wider_than_what_the_manifest_asks_for() {
     let call = call(&["a.example", "b.example"], &["b.example", "c.example"], Seals::new());
-    assert_eq!(code(&call, &request("GET", "https://b.example")), "");
+    for granted in ["https://b.example", "https://c.example"] {
+        assert_eq!(code(&call, &request("GET", granted)), "");
+    }
     let denial = |url| judge(&call, &request("GET", url)).err().unwrap();
     let grant = denial("https://a.example/path?secret");
     assert_eq!((grant.code, grant.kind), ("grant", ErrorKind::Denied));
@@ -89,10 +91,16 @@ fn manifest_and_grant_must_both_allow_the_host() {
         "`https://a.example` is not among the hosts granted to postern.webhook (granted: b.example, c.example). To allow it: \
          postern provider grant postern.webhook --host a.example"
     );
-    let wish = denial("https://c.example:8443");
-    assert_eq!(wish.code, "wish");
-    assert!(wish.message.contains("`https://c.example:8443`") && wish.message.contains("\"c.example:8443\""), "{}", wish.message);
-    assert_eq!(denial("http://b.example").code, "wish", "a pattern without a scheme is for https");
+    let neither = denial("https://c.example:8443");
+    assert_eq!(
+        neither.message,
+        "`https://c.example:8443` is not among the hosts granted to postern.webhook (granted: b.example, c.example; its manifest \
+         does not ask for it either, only for: a.example, b.example). To allow it: postern provider grant postern.webhook --host \
+         c.example:8443"
+    );
+    assert_eq!(denial("http://b.example").code, "grant", "a pattern without a scheme is for https");
+    let literal = denial("https://[2606:4700::1]:8443/");
+    assert!(literal.message.ends_with("--host '[2606:4700::1]:8443'"), "a shell keeps its hands off it: {}", literal.message);
 }
 
 #[test]
@@ -105,7 +113,7 @@ fn the_operators_list_stands_above_grants() {
     }
     let denial = judge(&call, &request("GET", "https://d.example:8443/x")).err().unwrap();
     assert_eq!(denial.code, "hosts");
-    assert!(denial.message.ends_with("[egress] hosts = [\"d.example:8443\"]"), "{}", denial.message);
+    assert!(denial.message.ends_with("[egress] hosts = [\"a.example\", \"*.b.example\", \"http://c.example\", \"d.example:8443\"]"), "{}", denial.message);
 }
 
 #[test]
@@ -113,7 +121,7 @@ fn a_field_of_the_settings_stands_for_its_host() {
     let config = json!({ "url": "https://hooks.example:8443/abc" });
     let call = call_with(Options::default(), &["{config.url}"], &["{config.url}"], config, Seals::new());
     assert_eq!(code(&call, &request("POST", "https://hooks.example:8443/other")), "");
-    assert_eq!(code(&call, &request("POST", "https://hooks.example/abc")), "wish");
+    assert_eq!(code(&call, &request("POST", "https://hooks.example/abc")), "grant");
 }
 
 #[test]
@@ -127,7 +135,7 @@ fn addresses_are_judged_in_every_spelling() {
     let denial = judge(&closed, &request("GET", "https://0x7f.1/")).err().unwrap();
     assert_eq!(
         denial.message,
-        "127.0.0.1 is a loopback address. To allow it add to postern.toml: [egress] allow = [\"127.0.0.1/32\"]"
+        "127.0.0.1 is a loopback address. To allow it set in postern.toml: [egress] allow = [\"127.0.0.1/32\"]"
     );
     let options = Options { allow: vec!["127.0.0.1".parse().unwrap()], ..Options::default() };
     let opened = call_with(options, open, open, json!({}), Seals::new());
@@ -194,7 +202,7 @@ fn a_sealed_url_is_opened_and_extended() {
     let host = sealed.trim_start_matches("https://").trim_end_matches('/');
     assert_eq!(url(format!("http://{host}/")), Err("secret"));
     assert_eq!(url(format!("https://{host}:444/")), Err("secret"));
-    assert_eq!(url(format!("https://x.{host}/")), Err("wish"), "not a placeholder");
+    assert_eq!(url(format!("https://x.{host}/")), Err("grant"), "not a placeholder");
     let shown = call.target(&request("POST", &format!("{sealed}c?x={token}"))).ok().unwrap().shown;
     assert_eq!(shown, "https://hooks.example:8443/[secret]/c?x=[secret]");
 }
@@ -202,7 +210,7 @@ fn a_sealed_url_is_opened_and_extended() {
 #[test]
 fn a_secret_url_obeys_the_same_rules() {
     for (secret, expected) in [
-        ("https://other.example/x", "wish"),
+        ("https://other.example/x", "grant"),
         ("not a url", "url"),
         ("hunter2:x", "scheme"),
         ("https://u:p@hooks.example/", "url"),

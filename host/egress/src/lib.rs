@@ -1,7 +1,7 @@
 //! The HTTP broker: the only way out of the process for providers.
 //!
 //! What holds here:
-//! - A request leaves only if the provider's manifest asks for its host *and* the operator grants it.
+//! - A request leaves only if the operator grants its host to the provider, and lets any provider reach it.
 //! - Every address is judged before it is connected to, and nothing is connected to but judged addresses. Private, loopback,
 //!   link-local, metadata and other special addresses are denied unless the operator names them.
 //! - A provider never holds a secret. A placeholder becomes the secret only in a request that every rule allows, and the

@@ -4,6 +4,7 @@
 //! Addresses that stand in a URL as such never come here; [`crate::check`] judges them.
 
 use crate::address::{Forbidden, Policy};
+use crate::check::setting;
 use crate::connecting::Connecting;
 use crate::message::Denial;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -89,18 +90,16 @@ fn judge(policy: &Policy, name: &str, answers: Vec<SocketAddr>, port: Option<u16
     }
     let mut forbidden: Vec<Forbidden> = answers.iter().filter_map(|answer| policy.judge(answer.ip()).err()).collect();
     forbidden.dedup();
-    if forbidden.is_empty() { Ok(answers) } else { Err(Error::Denied(denial(name, &forbidden))) }
+    if forbidden.is_empty() { Ok(answers) } else { Err(Error::Denied(denial(policy, name, &forbidden))) }
 }
 
-fn denial(name: &str, forbidden: &[Forbidden]) -> Denial {
+fn denial(policy: &Policy, name: &str, forbidden: &[Forbidden]) -> Denial {
     let found: Vec<_> = forbidden.iter().map(|one| format!("{}, {}", one.address, one.what)).collect();
-    let rules: Vec<_> = forbidden.iter().map(|one| format!("\"{}\"", one.rule())).collect();
     let message = format!(
-        "`{name}` resolves to {}. To allow it add to postern.toml: [egress] allow = [{}]; or, for whatever the name resolves to: \
-         [egress] allow = [\"{}\"]",
+        "`{name}` resolves to {}. To allow it set in postern.toml: {}; or, for whatever the name resolves to: {}",
         found.join(", and to "),
-        rules.join(", "),
-        name.trim_end_matches('.')
+        setting("allow", policy.allowed(), forbidden.iter().map(Forbidden::rule)),
+        setting("allow", policy.allowed(), [name.trim_end_matches('.')])
     );
     Denial::denied("address", message)
 }
@@ -122,7 +121,9 @@ mod tests {
         let message = judged(&[], &["8.8.8.8", "10.0.0.1"]).unwrap_err();
         assert!(message.starts_with("`receiver.internal` resolves to 10.0.0.1, a private address. "), "{message}");
         assert!(message.contains("[egress] allow = [\"10.0.0.1/32\"]"), "{message}");
-        assert!(judged(&["127.0.0.1"], &["127.0.0.1", "::1"]).unwrap_err().contains("\"::1/128\""));
+        let message = judged(&["127.0.0.1"], &["127.0.0.1", "::1"]).unwrap_err();
+        assert!(message.contains("[egress] allow = [\"127.0.0.1/32\", \"::1/128\"]; or"), "the line is whole: {message}");
+        assert!(message.ends_with("[egress] allow = [\"127.0.0.1/32\", \"receiver.internal\"]"), "{message}");
         assert!(judged(&[], &[]).unwrap_err().contains("no address"));
     }
 

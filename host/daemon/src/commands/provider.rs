@@ -4,7 +4,7 @@ use super::json;
 use crate::arguments::Remote;
 use crate::output::{Format, print};
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use postern_client::call::segment;
 use postern_client::{Body, Client};
 use reqwest::Method;
@@ -57,19 +57,12 @@ pub(crate) enum Command {
         /// The provider's id.
         id: String,
     },
-    /// Allow a provider to reach more hosts; without --host, show those that it may reach.
+    /// Allow a provider more; without an option, show what it may do.
     Grant {
         /// The provider's id.
         id: String,
-        /// A host pattern: `hooks.slack.com`, `*.atlassian.net`, `http://127.0.0.1:9000`, `{config.url}`. Give it several times for several.
-        #[arg(long = "host")]
-        hosts: Vec<String>,
-        /// Allow only these hosts, in place of those before.
-        #[arg(long, requires = "hosts")]
-        only: bool,
-        /// Allow it to read secrets in clear. Each use is recorded.
-        #[arg(long)]
-        reveal_secrets: bool,
+        #[command(flatten)]
+        more: More,
     },
     /// Try settings out without saving them.
     Test {
@@ -86,6 +79,23 @@ pub(crate) enum Command {
         /// The provider's id.
         id: String,
     },
+}
+
+/// What to allow a provider.
+#[derive(Debug, Args)]
+pub(crate) struct More {
+    /// A host that it may reach: `hooks.slack.com`, `*.atlassian.net`, `http://127.0.0.1:9000`, `{config.url}`. Give it several times for several.
+    #[arg(long = "host", value_name = "PATTERN")]
+    hosts: Vec<String>,
+    /// A host that its secrets may go to, beyond those that its author names for them. Give it several times for several.
+    #[arg(long = "secret-host", value_name = "PATTERN")]
+    secret_hosts: Vec<String>,
+    /// Allow only these hosts, in place of those before.
+    #[arg(long)]
+    only: bool,
+    /// Allow it to read secrets in clear, or with `=false` no more. Each use is recorded.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOLEAN")]
+    reveal_secrets: Option<bool>,
 }
 
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
@@ -135,11 +145,9 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
         }
         Command::Approve { id } => {
             let approved = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;
-            print(&format!("{id} may reach {}", hosts(&approved["grant"]["hosts"]).join(", ")))
+            print(&allowed(&id, &approved["grant"]))
         }
-        Command::Grant { id, hosts: given, only, reveal_secrets } => {
-            grant(&client, &path(&id), &id, given, only, reveal_secrets).await
-        }
+        Command::Grant { id, more } => grant(&client, &path(&id), &id, more).await,
         Command::Test { id, config, format } => {
             let result = client.post(&format!("{}/test-connection", path(&id)), json!({ "config": json(&config)? })).await?;
             let message = result["message"].as_str().unwrap_or_default().to_owned();
@@ -154,24 +162,48 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
     }
 }
 
-async fn grant(client: &Client, path: &str, id: &str, mut given: Vec<String>, only: bool, reveal_secrets: bool) -> Result<()> {
+async fn grant(client: &Client, path: &str, id: &str, more: More) -> Result<()> {
     let path = format!("{path}/grant");
-    let mut present = client.get(&path).await?;
-    if given.is_empty() && !reveal_secrets {
-        return print(&format!("{id} may reach {}", hosts(&present["hosts"]).join(", ")));
+    let mut grant = client.get(&path).await?;
+    let lists = [("hosts", more.hosts), ("secretHosts", more.secret_hosts)];
+    let flags = [("revealSecrets", more.reveal_secrets)];
+    if more.only && lists.iter().all(|(_, given)| given.is_empty()) {
+        bail!("--only goes with --host or --secret-host");
     }
-    if !only {
-        let mut all = hosts(&present["hosts"]);
-        given.retain(|host| !all.contains(host));
-        all.append(&mut given);
-        given = all;
+    let before = grant.clone();
+    for (name, given) in lists.into_iter().filter(|(_, given)| !given.is_empty()) {
+        let mut all = if more.only { Vec::new() } else { hosts(&grant[name]) };
+        for host in given {
+            if !all.contains(&host) {
+                all.push(host);
+            }
+        }
+        grant[name] = json!(all);
     }
-    present["hosts"] = json!(given);
-    if reveal_secrets {
-        present["revealSecrets"] = json!(true);
+    for (name, given) in flags {
+        if let Some(given) = given {
+            grant[name] = json!(given);
+        }
     }
-    let granted = client.put(&path, present).await?;
-    print(&format!("{id} may reach {}", hosts(&granted["hosts"]).join(", ")))
+    let grant = if grant == before { grant } else { client.put(&path, grant).await? };
+    print(&allowed(id, &grant))
+}
+
+/// What a grant allows, in a sentence or more.
+fn allowed(id: &str, grant: &Value) -> String {
+    let reaches = hosts(&grant["hosts"]);
+    let mut text = match reaches.is_empty() {
+        true => format!("{id} may reach nothing"),
+        false => format!("{id} may reach {}", reaches.join(", ")),
+    };
+    let opened = hosts(&grant["secretHosts"]);
+    if !opened.is_empty() {
+        text += &format!("; its secrets may also go to {}", opened.join(", "));
+    }
+    if grant["revealSecrets"] == true {
+        text += "; it may read secrets in clear";
+    }
+    text
 }
 
 fn hosts(value: &Value) -> Vec<String> {

@@ -4,20 +4,17 @@
 //! that person sends it, and it must be clear which secret is meant.
 
 use super::settings::Opened;
-use postern_core::host_pattern::{HostPattern, Section, origin_of};
+use postern_core::host_pattern::{HostPattern, Section, host_of};
 use postern_core::manifest::SECRET_MARK;
 use postern_core::oauth2::{self, Text};
 use postern_events::Violation;
 use postern_events::settings::{Accepted, Form};
 use serde_json::Value;
 
-/// The fields of a section of the settings whose URLs' hosts a provider asks for.
+/// The fields of a section of the settings that say which hosts a provider asks for.
 pub(crate) fn host_fields(wish: &[HostPattern], section: Section) -> Vec<&str> {
-    let fields = wish.iter().filter_map(|pattern| match pattern {
-        HostPattern::Field(field) if field.section == section => Some(field.name.as_str()),
-        _ => None,
-    });
-    fields.collect()
+    let fields = wish.iter().filter_map(HostPattern::field).filter(|field| field.section == section);
+    fields.map(|field| field.name.as_str()).collect()
 }
 
 /// The marks in accepted settings that must not keep what is stored. `hosts` are the fields that granted hosts come from.
@@ -68,8 +65,8 @@ fn moved(accepted: &Accepted, before: &Opened, field: &str) -> bool {
     if now == Some(SECRET_MARK) && before.has_secret(&path) {
         return false;
     }
-    let origin = now.and_then(origin_of);
-    origin.is_some() && origin != before.clear.get(field).and_then(Value::as_str).and_then(origin_of)
+    let host = now.and_then(host_of);
+    host.is_some() && host != before.clear.get(field).and_then(Value::as_str).and_then(host_of)
 }
 
 /// The outermost list that a place is in, by its pointer.
@@ -124,6 +121,15 @@ mod tests {
         let other = json!({"url": "https://b.example", "token": SECRET_MARK});
         assert!(refused(json!({"url": from, "token": "t"}), other.clone(), &[]).is_empty(), "no host comes from the field");
         assert_eq!(refused(json!({"token": "t"}), other, &["url"]), ["/settings/token"], "a host where none was");
+    }
+
+    #[test]
+    fn a_secret_stays_with_its_label() {
+        let change = |before: &str, after: &str| {
+            refused(json!({"url": before, "token": "t"}), json!({"url": after, "token": SECRET_MARK}), &["url"])
+        };
+        assert!(change("acme", "Acme").is_empty());
+        assert_eq!(change("acme", "other"), ["/settings/token"]);
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use super::settings::Opened;
 use super::{Catalog, Prepared, Provider, ProviderState};
 use crate::schedule::{Lane, Lanes, Quota};
-use postern_core::host_pattern::{HostPattern, Section};
+use postern_core::host_pattern::Section;
 use postern_core::{ProviderId, SubscriptionId, TenantId};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use url::Url;
 
 /// The bounds of what is in flight at one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,34 +91,21 @@ impl Catalog {
     /// the wish, which all its subscriptions share.
     fn destination(&self, prepared: &Prepared, provider: &Provider) -> Option<Arc<str>> {
         let connection = prepared.subscription.connection_id.and_then(|id| self.connection(id).ok());
-        let field = |opened: &Opened, name: &str| opened.clear.get(name)?.as_str().and_then(origin);
-        let named = provider.wish.iter().find_map(|wish| match wish {
-            HostPattern::Field(reference) => match reference.section {
-                Section::Config => field(&prepared.opened, &reference.name),
-                Section::Connection => field(&connection.as_ref()?.opened, &reference.name),
-            },
-            HostPattern::Literal(_) => None,
+        let named = provider.wish.iter().find_map(|wish| {
+            let reference = wish.field()?;
+            let opened = match reference.section {
+                Section::Config => &prepared.opened,
+                Section::Connection => &connection.as_ref()?.opened,
+            };
+            wish.destination(opened.clear.get(&reference.name)?.as_str()?).map(Arc::from)
         });
         named.or_else(|| provider.wish.first().map(|wish| wish.to_string().into()))
     }
 }
 
-/// Scheme, host and port of a URL.
-fn origin(url: &str) -> Option<Arc<str>> {
-    let url = Url::parse(url).ok()?;
-    Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_host_has_one_name() {
-        assert_eq!(origin("HTTPS://Example.com/a?b").as_deref(), Some("https://example.com:443"));
-        assert_eq!(origin("http://[::1]:8080/{{ x }}").as_deref(), Some("http://[::1]:8080"));
-        assert_eq!(origin("mailto:a@b.c"), None);
-    }
 
     #[test]
     fn a_provider_gets_as_many_calls_as_its_memory_allows() {

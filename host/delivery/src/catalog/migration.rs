@@ -5,7 +5,7 @@
 
 use super::{Provider, host_fields, settings};
 use postern_core::Json;
-use postern_core::host_pattern::{Section, origin_of};
+use postern_core::host_pattern::{Section, host_of};
 use postern_core::manifest::SECRET_MARK;
 use postern_egress::{Seals, Secret};
 use postern_events::Violation;
@@ -234,11 +234,11 @@ fn same_hosts(provider: &Provider, old: Old<'_>, hidden: &Hidden, value: &Value)
     if fields.is_empty() {
         return Ok(());
     }
-    let mut before: Vec<_> = hidden.secrets.iter().filter_map(|secret| origin_of(secret.clear.expose())).collect();
-    texts(old.value, &mut |text| before.extend(origin_of(text)));
+    let mut before: Vec<_> = hidden.secrets.iter().filter_map(|secret| host_of(secret.clear.expose())).collect();
+    texts(old.value, &mut |text| before.extend(host_of(text)));
     for field in fields {
-        if let Some(origin) = value.get(field).and_then(Value::as_str).and_then(origin_of)
-            && !before.contains(&origin)
+        if let Some(host) = value.get(field).and_then(Value::as_str).and_then(host_of)
+            && !before.contains(&host)
         {
             return Err(format!("/{field}: it would lead to a host that is not in the settings as they are stored"));
         }

@@ -111,7 +111,7 @@ async fn not_at_a_host_that_is_not_granted() {
     request.headers.push(Header::new("X-Token", &sealed));
     call.send(request).await.unwrap_err();
     assert_eq!(other.connections(), 0);
-    assert_eq!(outcomes(&call), ["denied wish"]);
+    assert_eq!(outcomes(&call), ["denied grant"]);
     let recorded = format!("{:?}", call.exchanges());
     assert!(!recorded.contains("w+rd") && !recorded.contains(&sealed), "{recorded}");
 }

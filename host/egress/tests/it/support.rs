@@ -162,7 +162,7 @@ impl Setup {
                 ..Options::default()
             },
             wish: hosts.clone(),
-            grant: Grant { hosts, reveal_secrets: false },
+            grant: Grant { hosts, ..Grant::default() },
             seals: Seals::new(),
             provider: "postern.webhook",
             time: Duration::from_secs(30),

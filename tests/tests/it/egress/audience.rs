@@ -50,6 +50,14 @@ async fn a_connections_secret_does_not_go_to_the_host_that_a_subscription_choose
     assert!(!delivery.to_string().contains("the-stored-token"), "{delivery:#}");
     assert!(own.is_untouched());
 
+    // The command that the message ends with is taken at its word.
+    let command = message.split_once("To allow it: postern ").expect("a command").1;
+    let printed = daemon.command(&command.split(' ').collect::<Vec<_>>()).await;
+    assert!(printed.success && printed.stdout.contains("its secrets may also go to"), "{printed:?}");
+    let delivery = carry(&daemon, &connection, &own, "token", "config").await;
+    assert_eq!(delivery["status"], "success", "{delivery:#}");
+    assert_eq!(own.next().await.header("authorization"), "Bearer the-stored-token");
+
     let delivery = carry(&daemon, &connection, &own, "own", "config").await;
     assert_eq!(delivery["status"], "success", "{delivery:#}");
     assert_eq!(own.next().await.header("authorization"), "Bearer of-the-subscription");
@@ -68,6 +76,7 @@ async fn a_schema_narrows_where_its_secret_goes() {
             assert_eq!(denied["code"], "secret-host", "{delivery:#}");
             let message = denied["message"].as_str().unwrap();
             assert!(message.contains(place) && message.contains(rule), "{message}");
+            assert_eq!(message.contains("Nothing allows it"), secret == "signing-key", "{message}");
         }
     }
     assert!(base.is_untouched() && own.is_untouched());

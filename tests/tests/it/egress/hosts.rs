@@ -18,7 +18,7 @@ async fn what_is_not_on_the_operators_list_is_refused_although_it_is_granted() {
     let delivery = daemon.settled(&daemon.emit("Not listed").await).await;
     let denied = exchange(&delivery);
     assert_eq!((&denied["decision"], &denied["code"]), (&json!("denied"), &json!("hosts")), "{delivery:#}");
-    let line = format!("[egress] hosts = [\"{}\"]", other.url());
+    let line = format!("[egress] hosts = [\"{}\", \"{}\"]", listed.url(), other.url());
     assert!(denied["message"].as_str().unwrap().ends_with(&line), "{denied:#}");
     assert!(other.is_untouched());
 

@@ -1,7 +1,7 @@
 //! Which hosts and addresses can be reached.
 
-use postern_tests::platform::{FIXTURE, WEBHOOK, attempts, exchange};
-use postern_tests::{Daemon, Receiver};
+use postern_tests::platform::{WEBHOOK, attempts, exchange, id};
+use postern_tests::{COURIER, Daemon, Receiver, chat};
 use serde_json::{Value, json};
 
 /// Nothing special may be reached, as it is by default.
@@ -90,22 +90,68 @@ async fn a_name_that_the_operator_allows_reaches_what_it_resolves_to_and_its_add
     receiver.next().await;
 }
 
+const CARRIER: &str = "test.courier";
+
+/// A subscription of the courier that posts to the host of its own `url`.
+async fn subscribe_courier(daemon: &Daemon, base: &str, url: &str) -> String {
+    let connection = json!({ "name": "C", "providerId": CARRIER, "settings": { "baseUrl": base, "token": "t0ken" } });
+    let connection = id(&daemon.api.post("/api/v1/connections", connection).await["id"]);
+    let subscription = json!({
+        "name": "Carries", "providerId": CARRIER, "connectionId": connection, "events": ["incident.*"],
+        "providerConfig": { "url": url, "to": "config", "carry": "own", "own": "of-the-subscription" },
+    });
+    id(&daemon.api.post("/api/v1/subscriptions", subscription).await["id"])
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_manifest_does_not_ask_for_stays_closed_even_if_it_is_granted() {
-    let daemon = Daemon::start().await;
-    let receiver = Receiver::start().await;
+async fn an_operator_narrows_and_widens_what_the_manifest_asks_for() {
+    let daemon = chat::builder().start().await;
+    let mut receiver = Receiver::start().await;
     daemon.register_incidents().await;
-    daemon.add_hostile().await;
-    daemon.grant(FIXTURE, &["http://127.0.0.1:*", "https://example.com"]).await;
-    // It asks for the host of its `url` and nothing else; only another scheme is needed to be outside that.
-    let subscription = daemon.subscribe_hostile(json!({ "behaviour": "fetch", "url": receiver.url() })).await;
-    assert_eq!(daemon.settled(&daemon.emit("Inside").await).await["externalId"], "status-200");
-    daemon.api.delete(&format!("/api/v1/subscriptions/{subscription}")).await;
-    daemon.grant(FIXTURE, &[]).await;
-    daemon.subscribe_hostile(json!({ "behaviour": "fetch", "url": receiver.url() })).await;
-    let delivery = daemon.settled(&daemon.emit("Nothing granted").await).await;
-    assert_eq!(exchange(&delivery)["code"], "grant");
-    assert!(delivery["error"].as_str().unwrap().contains("(granted: none)"), "{delivery:#}");
+    daemon.add_provider(CARRIER, COURIER).await;
+    let grant = format!("/api/v1/providers/{CARRIER}/grant");
+    let asked = daemon.api.get(&grant).await["hosts"].clone();
+    assert!(asked.as_array().unwrap().contains(&json!("{config.url}")), "{asked}");
+    subscribe_courier(&daemon, &receiver.url(), &receiver.url()).await;
+
+    daemon.grant(CARRIER, &["https://example.com"]).await;
+    let delivery = daemon.settled(&daemon.emit("Narrowed").await).await;
+    assert_eq!(exchange(&delivery)["code"], "grant", "{delivery:#}");
+    assert!(delivery["error"].as_str().unwrap().contains("(granted: example.com)"), "{delivery:#}");
+    assert!(receiver.is_untouched());
+
+    // Wider, and in other words than the manifest's.
+    let host = receiver.url();
+    let printed = daemon.command(&["provider", "grant", CARRIER, "--only", "--host", &host, "--host", "more.example"]).await;
+    assert!(printed.success && printed.stdout.contains(&format!("may reach {host}, more.example")), "{printed:?}");
+    assert_eq!(daemon.api.get(&grant).await["hosts"], json!([host, "more.example"]));
+    let delivery = daemon.settled(&daemon.emit("Widened").await).await;
+    assert_eq!(delivery["status"], "success", "{delivery:#}");
+    receiver.next().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_label_from_the_settings_leads_to_one_name_and_to_nothing_cleverer() {
+    let daemon = Daemon::builder().config("[delivery]\nretry = []").start().await;
+    daemon.register_incidents().await;
+    daemon.add_provider(CARRIER, COURIER).await;
+    // What is in `to` is the label; the name behind it never resolves.
+    daemon.grant(CARRIER, &["{config.to}.postern.invalid"]).await;
+    for (url, decision) in [
+        ("https://config.postern.invalid", "failed"),
+        ("https://other.postern.invalid", "denied"),
+        ("https://x.config.postern.invalid", "denied"),
+        ("https://postern.invalid", "denied"),
+        ("http://config.postern.invalid", "denied"),
+        ("https://config.postern.invalid:8443", "denied"),
+    ] {
+        let subscription = subscribe_courier(&daemon, "https://base.example", url).await;
+        let delivery = daemon.settled(&daemon.emit("By a label").await).await;
+        daemon.api.delete(&format!("/api/v1/subscriptions/{subscription}")).await;
+        let exchange = exchange(&delivery);
+        assert_eq!(exchange["decision"], decision, "{url}: {delivery:#}");
+        assert!(decision == "denied" || exchange["kind"] == "dns", "{delivery:#}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
