@@ -76,14 +76,30 @@ pub(crate) struct Secrets {
     pub(crate) master_key_file: PathBuf,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Egress {
     pub(crate) allow: Vec<AllowRule>,
     pub(crate) hosts: Vec<HostPattern>,
     pub(crate) plain_http: Vec<HostPattern>,
+    pub(crate) roots: Vec<PathBuf>,
+    pub(crate) platform_roots: bool,
     pub(crate) record_bodies: RecordBodies,
     pub(crate) limits: postern_egress::Limits,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            hosts: Vec::new(),
+            plain_http: Vec::new(),
+            roots: Vec::new(),
+            platform_roots: true,
+            record_bodies: RecordBodies::default(),
+            limits: postern_egress::Limits::default(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

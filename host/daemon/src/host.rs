@@ -58,6 +58,8 @@ impl Host {
             allow: config.egress.allow.clone(),
             hosts: config.egress.hosts.clone(),
             plain_http: config.egress.plain_http.clone(),
+            roots: config.egress.roots.clone(),
+            platform_roots: config.egress.platform_roots,
             record_bodies: config.egress.record_bodies,
             limits: config.egress.limits.clone(),
             ..Default::default()

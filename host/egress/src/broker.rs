@@ -5,10 +5,11 @@ use crate::check::Prepared;
 use crate::connecting::Connecting;
 use crate::failure::{Failure, classify};
 use crate::headers;
-use crate::limits::Limits;
+use crate::limits::{Bound, Limits};
 use crate::message::{Denial, ErrorKind, Header, Request, Response, SendError};
 use crate::oauth2::Tokens;
 use crate::record::{Record, RecordBodies};
+use crate::resolve::{self, LookUp};
 use crate::seal::{Seals, Secret};
 use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
 use crate::timeouts::Timeouts;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -42,6 +44,10 @@ pub struct Options {
     pub hosts: Vec<HostPattern>,
     /// Hosts that a secret may be sent to without TLS. Default: none.
     pub plain_http: Vec<HostPattern>,
+    /// Files with certificates in PEM that are trusted. Default: none.
+    pub roots: Vec<PathBuf>,
+    /// Whether the certificates that the platform trusts are trusted too. Default: yes.
+    pub platform_roots: bool,
     /// The bounds.
     pub limits: Limits,
     /// What the records of exchanges keep of bodies. Default: their beginnings.
@@ -56,6 +62,8 @@ impl Default for Options {
             allow: Vec::new(),
             hosts: Vec::new(),
             plain_http: Vec::new(),
+            roots: Vec::new(),
+            platform_roots: true,
             limits: Limits::default(),
             record_bodies: RecordBodies::Full,
             user_agent: concat!("Postern/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -69,6 +77,14 @@ pub enum Error {
     /// The user agent cannot stand in a header.
     #[error("the user agent `{0}` cannot stand in a header")]
     UserAgent(String),
+    /// A file of certificates cannot be used.
+    #[error("[egress] roots: {} cannot be used: {reason}", file.display())]
+    Roots {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -89,6 +105,7 @@ struct Inner {
     record_bodies: RecordBodies,
     user_agent: HeaderValue,
     tls: rustls::ClientConfig,
+    look_up: LookUp,
     /// One for each provider: what is pooled was judged by this broker's rules, and no two providers share a connection.
     clients: RwLock<HashMap<ProviderId, reqwest::Client>>,
     tokens: Tokens,
@@ -131,15 +148,21 @@ pub struct Call {
 }
 
 impl Broker {
-    /// A broker with the certificates that the platform trusts, which are read now. Opens no connection.
+    /// A broker. The certificates that it trusts are read now. Opens no connection.
     ///
     /// # Errors
-    /// The user agent cannot stand in a header, or TLS cannot be set up.
+    /// The user agent cannot stand in a header, a file of certificates cannot be used, or TLS cannot be set up.
     pub fn new(options: Options) -> Result<Self, Error> {
-        Self::with_roots(options, transport::platform_roots())
+        let roots = transport::roots(&options.roots, options.platform_roots)?;
+        Self::with(options, roots, resolve::system())
     }
 
+    #[cfg(test)]
     pub(crate) fn with_roots(options: Options, roots: RootCertStore) -> Result<Self, Error> {
+        Self::with(options, roots, resolve::system())
+    }
+
+    pub(crate) fn with(options: Options, roots: RootCertStore, look_up: LookUp) -> Result<Self, Error> {
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| Error::UserAgent(options.user_agent))?;
         Ok(Self(Arc::new(Inner {
             addresses: Arc::new(Policy::new(options.allow)),
@@ -149,6 +172,7 @@ impl Broker {
             record_bodies: options.record_bodies,
             user_agent,
             tls: transport::tls_config(roots)?,
+            look_up,
             clients: RwLock::default(),
             tokens: Tokens::default(),
         })))
@@ -171,9 +195,10 @@ impl Broker {
         self.0.addresses.listeners().add(listener);
     }
 
-    /// Forgets a provider that was removed, and its unused connections with it.
+    /// Forgets a provider that was removed: its unused connections and its access tokens.
     pub fn forget(&self, provider: &ProviderId) {
         self.0.clients.write().remove(provider);
+        self.0.tokens.forget(provider);
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {
@@ -188,7 +213,7 @@ impl Broker {
         if let Some(client) = clients.get(provider) {
             return Ok(client.clone());
         }
-        let client = transport::client(&self.0.tls, self.0.addresses.clone(), &self.0.limits)?;
+        let client = transport::client(&self.0.tls, self.0.addresses.clone(), self.0.look_up.clone(), &self.0.limits)?;
         clients.insert(provider.clone(), client.clone());
         Ok(client)
     }
@@ -279,15 +304,17 @@ impl Call {
             Err(denial) => return Err(record.denied(denial)),
         };
         let now = Instant::now();
-        let time = self.limits().timeout_for(request.timeout_milliseconds);
-        let deadline = self.settings.deadline.min(now + time);
-        let left = deadline.saturating_duration_since(now);
-        if left.is_zero() {
+        let left = Bound::new(self.settings.deadline.saturating_duration_since(now), "what was left of the call's time");
+        if left.time.is_zero() {
             let message = "The call's time is over.".to_owned();
             return Err(record.failed(SendError { kind: ErrorKind::Timeout, message, sent: false }));
         }
-        let connect_deadline = timeouts.connect_deadline(now).min(deadline - CONNECT_MARGIN.min(left / 4));
-        let connecting = Connecting::new(connect_deadline, prepared.url.port_or_known_default());
+        let whole = left.or_less(self.limits().timeout_for(request.timeout_milliseconds));
+        let deadline = now + whole.time;
+        let to_connect = timeouts.to_connect(self.limits());
+        let bound = to_connect.or_less(Bound { time: whole.time - CONNECT_MARGIN.min(whole.time / 4), ..whole });
+        let shown = if bound == to_connect { bound } else { whole };
+        let connecting = Connecting::new(now + bound.time, shown, prepared.url.port_or_known_default());
         record.sending(connecting.clone());
         let exchange = connecting.accompany(self.exchange(prepared, timeouts, &mut record));
         match timeout_at(deadline, exchange).await {
@@ -298,7 +325,7 @@ impl Call {
             Ok(Err(Failure::Denied(denial))) => Err(record.denied(denial)),
             Ok(Err(Failure::Failed { kind, message, sent })) => Err(record.failed(SendError { kind, message, sent })),
             Err(_) => {
-                let message = format!("No complete answer came within {} ms.", left.as_millis());
+                let message = format!("No complete answer came {whole}.");
                 Err(record.failed(SendError { kind: ErrorKind::Timeout, message, sent: true }))
             }
         }
@@ -331,7 +358,7 @@ impl Call {
             // RFC 9110, 8.6: a body was to be expected, so its absence is said; some servers answer 411 otherwise.
             outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let mut incoming = timeouts.to_first_byte(client.execute(outgoing)).await?;
+        let mut incoming = timeouts.to_first_byte(self.limits(), client.execute(outgoing)).await?;
         record.head(incoming.remote_addr(), incoming.version());
         let status = incoming.status().as_u16();
         let headers = self.read_headers(incoming.headers())?;
@@ -365,7 +392,9 @@ impl Call {
             return Err(Failure::Failed { kind: ErrorKind::Protocol, message, sent: true });
         }
         let read = |value: &HeaderValue| String::from_utf8_lossy(&self.seals().redact_bytes(value.as_bytes())).into_owned();
-        Ok(map.iter().map(|(name, value)| Header::new(name.as_str(), read(value))).collect())
+        // A receiver may tell a secret by a header's name, which is no place for a mark.
+        let fit = map.iter().filter(|(name, _)| !self.seals().is_in_name(name.as_str()));
+        Ok(fit.map(|(name, value)| Header::new(name.as_str(), read(value))).collect())
     }
 
     /// An HMAC with a sealed key.

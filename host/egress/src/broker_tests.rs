@@ -1,9 +1,10 @@
 //! What needs a certificate of its own, so cannot be tested from outside.
 
 use super::*;
+use postern_core::retry::Span;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
@@ -59,7 +60,10 @@ async fn answer_http_2(stream: TlsStream<TcpStream>) {
 }
 
 fn call(address: SocketAddr, roots: RootCertStore) -> Call {
-    let options = Options { allow: vec!["localhost".parse().unwrap()], ..Options::default() };
+    call_with(address, Options { allow: vec!["localhost".parse().unwrap()], ..Options::default() }, roots)
+}
+
+fn call_with(address: SocketAddr, options: Options, roots: RootCertStore) -> Call {
     let hosts: Vec<HostPattern> = vec![format!("localhost:{}", address.port()).parse().unwrap()];
     Broker::with_roots(options, roots).unwrap().call(CallSettings {
         provider: "postern.webhook".parse().unwrap(),
@@ -99,12 +103,122 @@ async fn a_trusted_certificate_is_accepted_with_either_version_of_http() {
 }
 
 #[tokio::test]
+async fn the_operators_certificates_are_trusted_and_a_file_without_any_is_refused() {
+    let file = |name: &str| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/")).join(name);
+    let made = |name: &str| transport::roots(&[file(name)], false);
+    let (address, server) = serve(b"http/1.1").await;
+    assert_eq!(call(address, made("server.pem").unwrap()).send(get(address)).await.unwrap().status, 200);
+    server.await.unwrap();
+    for (name, reason) in [("server-key.pem", "it has no certificate in PEM"), ("missing.pem", "")] {
+        let refused = made(name).err().expect("it is refused").to_string();
+        assert!(refused.starts_with("[egress] roots: ") && refused.contains(name) && refused.contains(reason), "{refused}");
+    }
+}
+
+/// A look-up that answers with the next of these each time, and with the last from then on; and how often it was asked.
+fn answers(of: Vec<Vec<IpAddr>>) -> (LookUp, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let look_up: LookUp = Arc::new(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst) as usize;
+        let found = of[number.min(of.len() - 1)].iter().map(|address| SocketAddr::new(*address, 0)).collect();
+        Box::pin(std::future::ready(Ok(found)))
+    });
+    (look_up, asked)
+}
+
+/// A server without TLS that answers every request of every connection, and how many connections there were.
+async fn plain() -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
+    let connections = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while let Ok(byte) = stream.read_u8().await {
+                    request.push(byte);
+                    if request.ends_with(b"\r\n\r\n") {
+                        let close = if request.starts_with(b"GET /close") { "connection: close\r\n" } else { "" };
+                        let answer = format!("HTTP/1.1 200 OK\r\n{close}content-length: 0\r\n\r\n");
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        request.clear();
+                    }
+                }
+            });
+        }
+    });
+    (address, count)
+}
+
+/// A call that may speak to `rebound.example`, a name that this look-up knows, at a port; `127.0.0.1` is allowed, the name not.
+fn rebound(look_up: LookUp, port: u16, limits: Limits) -> Call {
+    let options = Options { allow: vec!["127.0.0.1".parse().unwrap()], limits, ..Options::default() };
+    let hosts: Vec<HostPattern> = vec![format!("http://rebound.example:{port}").parse().unwrap()];
+    Broker::with(options, RootCertStore::empty(), look_up).unwrap().call(CallSettings {
+        provider: "postern.webhook".parse().unwrap(),
+        wish: hosts.clone().into(),
+        grant: Arc::new(Grant { hosts, ..Grant::default() }),
+        config: Arc::default(),
+        connection: None,
+        seals: Seals::new(),
+        deadline: Instant::now() + Duration::from_secs(30),
+    })
+}
+
+/// The trick is called DNS rebinding: a name that leads to a good address when it is judged, and to another when it is used.
+#[tokio::test]
+async fn a_name_is_resolved_once_and_what_was_judged_is_connected_to() {
+    let (address, connections) = plain().await;
+    let (good, bad) = (vec![address.ip()], vec![IpAddr::from([169, 254, 169, 254])]);
+    let (look_up, asked) = answers(vec![good.clone(), bad.clone()]);
+    let call = rebound(look_up, address.port(), Limits::default());
+    let request = |path: &str| {
+        let url = format!("http://rebound.example:{}{path}", address.port());
+        Request { method: "GET".into(), url, ..Request::default() }
+    };
+    call.send(request("/")).await.unwrap();
+    assert_eq!((asked.load(Ordering::SeqCst), connections.load(Ordering::SeqCst)), (1, 1), "one look-up for judging and using");
+    // The connection that is kept leads to what was judged, whatever the name has become.
+    call.send(request("/close")).await.unwrap();
+    assert_eq!((asked.load(Ordering::SeqCst), connections.load(Ordering::SeqCst)), (1, 1));
+    assert!(call.exchanges().iter().all(|exchange| exchange.address.as_deref() == Some(&*address.to_string())));
+    let error = call.send(request("/")).await.unwrap_err();
+    assert_eq!((error.kind, error.sent), (ErrorKind::Denied, false));
+    assert!(error.message.contains("`rebound.example` resolves to 169.254.169.254, a cloud metadata address"), "{}", error.message);
+
+    // All answers are judged, not only the first.
+    let (look_up, _) = answers(vec![[good, bad].concat()]);
+    assert_eq!(rebound(look_up, address.port(), Limits::default()).send(request("/")).await.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_name_server_that_is_silent_ends_at_its_bound() {
+    let limits = Limits { dns_timeout: Span(Duration::from_millis(50)), ..Limits::default() };
+    let call = rebound(Arc::new(|_| Box::pin(std::future::pending())), 80, limits);
+    let request = Request { method: "GET".into(), url: "http://rebound.example".into(), ..Request::default() };
+    let error = call.send(request).await.unwrap_err();
+    assert_eq!((error.kind, error.sent), (ErrorKind::Dns, false));
+    assert!(error.message.contains("was not resolved within 50 ms (egress.limits.dns-timeout)"), "{}", error.message);
+}
+
+#[tokio::test]
 async fn a_handshake_that_takes_too_long_is_a_timeout_before_anything_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let call = call(address, RootCertStore::empty());
     let error = call.send(Request { timeout_milliseconds: Some(100), ..get(address) }).await.unwrap_err();
     assert_eq!((error.kind, error.sent), (ErrorKind::Timeout, false), "{}", error.message);
+    assert!(error.message.contains("no connection within 100 ms (set by the provider)"), "{}", error.message);
+
+    let limits = Limits { connect_timeout: Span(Duration::from_millis(50)), ..Limits::default() };
+    let options = Options { allow: vec!["localhost".parse().unwrap()], limits, ..Options::default() };
+    let call = call_with(address, options, RootCertStore::empty());
+    let error = call.send(get(address)).await.unwrap_err();
+    assert_eq!((error.kind, error.sent), (ErrorKind::Timeout, false), "{}", error.message);
+    assert!(error.message.contains("no connection within 50 ms (egress.limits.connect-timeout)"), "{}", error.message);
 }
 
 #[test]

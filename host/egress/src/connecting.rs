@@ -3,6 +3,7 @@
 //! The HTTP client makes connections in its own depths: the resolver sees only a name, the connector only a URL, the TLS
 //! library only its settings. A task-local value accompanies the request there and gathers what happens on the way.
 
+use crate::limits::Bound;
 use parking_lot::Mutex;
 use postern_core::timings::Timings;
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
@@ -27,6 +28,8 @@ const SESSIONS: usize = 64;
 pub(crate) struct Connecting {
     /// Until when the connection must be there.
     pub(crate) deadline: tokio::time::Instant,
+    /// The bound that this moment comes from.
+    pub(crate) bound: Bound,
     /// The port that the request goes to.
     pub(crate) port: Option<u16>,
     began: Instant,
@@ -44,8 +47,8 @@ struct Marks {
 }
 
 impl Connecting {
-    pub(crate) fn new(deadline: tokio::time::Instant, port: Option<u16>) -> Arc<Self> {
-        Arc::new(Self { deadline, port, began: Instant::now(), marks: Mutex::default() })
+    pub(crate) fn new(deadline: tokio::time::Instant, bound: Bound, port: Option<u16>) -> Arc<Self> {
+        Arc::new(Self { deadline, bound, port, began: Instant::now(), marks: Mutex::default() })
     }
 
     /// The request's own work.

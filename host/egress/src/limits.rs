@@ -2,6 +2,7 @@
 
 use postern_core::retry::Span;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 const KIB: usize = 1024;
@@ -36,6 +37,8 @@ pub struct Limits {
     pub longest_timeout: Span,
     /// The time to resolve a name, connect and shake hands. Default: 10 s.
     pub connect_timeout: Span,
+    /// The time until the answer begins, connecting included. Default: 30 s.
+    pub first_byte_timeout: Span,
     /// The time to resolve a name. Default: 5 s.
     pub dns_timeout: Span,
     /// How many requests one call of a provider may make. Default: 8.
@@ -60,6 +63,7 @@ impl Default for Limits {
             shortest_timeout: Span(Duration::from_millis(100)),
             longest_timeout: Span(Duration::from_secs(60)),
             connect_timeout: Span(Duration::from_secs(10)),
+            first_byte_timeout: Span(Duration::from_secs(30)),
             dns_timeout: Span(Duration::from_secs(5)),
             requests_per_call: 8,
             exchange_body_bytes: 4 * KIB,
@@ -70,12 +74,39 @@ impl Default for Limits {
 
 impl Limits {
     /// The time for an exchange whose provider asked for so many milliseconds.
-    pub(crate) fn timeout_for(&self, asked_milliseconds: Option<u32>) -> Duration {
-        match asked_milliseconds {
-            None => self.timeout.0,
-            // Not `clamp`, which panics when an operator sets the two the wrong way round.
-            Some(asked) => Duration::from_millis(asked.into()).max(self.shortest_timeout.0).min(self.longest_timeout.0),
-        }
+    pub(crate) fn timeout_for(&self, asked_milliseconds: Option<u32>) -> Bound {
+        let Some(asked) = asked_milliseconds else { return Bound::new(self.timeout.0, "egress.limits.timeout") };
+        let asked = Bound::new(Duration::from_millis(asked.into()).max(self.shortest_timeout.0), Bound::OF_THE_PROVIDER);
+        asked.or_less(Bound::new(self.longest_timeout.0, "egress.limits.longest-timeout"))
+    }
+}
+
+/// A time and where it is set, so that an error can say which bound was hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// How long.
+    pub(crate) time: Duration,
+    /// The configuration key, or who else set it.
+    pub(crate) set_by: &'static str,
+}
+
+impl Bound {
+    /// What the provider asked for itself.
+    pub(crate) const OF_THE_PROVIDER: &str = "set by the provider";
+
+    pub(crate) fn new(time: Duration, set_by: &'static str) -> Self {
+        Self { time, set_by }
+    }
+
+    /// The shorter of two.
+    pub(crate) fn or_less(self, other: Self) -> Self {
+        if other.time < self.time { other } else { self }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "within {} ms ({})", self.time.as_millis(), self.set_by)
     }
 }
 
@@ -97,7 +128,10 @@ mod tests {
     #[test]
     fn a_timeout_is_kept_within_its_bounds() {
         let limits = Limits::default();
-        let millis = |asked| limits.timeout_for(asked).as_millis();
-        assert_eq!([millis(None), millis(Some(1)), millis(Some(250)), millis(Some(90_000))], [10_000, 100, 250, 60_000]);
+        let written = |asked| limits.timeout_for(asked).to_string();
+        assert_eq!(written(None), "within 10000 ms (egress.limits.timeout)");
+        assert_eq!(written(Some(1)), "within 100 ms (set by the provider)");
+        assert_eq!(written(Some(250)), "within 250 ms (set by the provider)");
+        assert_eq!(written(Some(90_000)), "within 60000 ms (egress.limits.longest-timeout)");
     }
 }

@@ -72,8 +72,8 @@ struct Token {
 /// The place of one token. Whoever fetches it holds the lock.
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
-/// SHA-256 over all that a token depends on.
-type Key = Vec<u8>;
+/// The provider, and SHA-256 over all else that a token depends on.
+type Key = (ProviderId, Vec<u8>);
 
 /// The tokens of all providers.
 #[derive(Default)]
@@ -86,6 +86,11 @@ impl Tokens {
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         slots.entry(key).or_default().clone()
+    }
+
+    /// Forgets the tokens of a provider. A fetch that is under way ends for those who wait for it.
+    pub(crate) fn forget(&self, provider: &ProviderId) {
+        self.0.lock().retain(|(owner, _), _| owner != provider);
     }
 }
 
@@ -110,14 +115,14 @@ impl ClientCredentials {
             context.update(&(text.len() as u64).to_le_bytes());
             context.update(text.as_bytes());
         };
-        [provider.as_str(), &self.token_url, &self.client_id, self.client_secret.expose()].into_iter().for_each(&mut add);
+        [&*self.token_url, &self.client_id, self.client_secret.expose()].into_iter().for_each(&mut add);
         add(match self.authentication {
             Authentication::Basic => "basic",
             Authentication::Body => "body",
         });
         add(&self.scopes.join(" "));
         self.parameters.iter().for_each(|(name, value)| [name, value].into_iter().for_each(|text| add(text)));
-        context.finish().as_ref().to_vec()
+        (provider.clone(), context.finish().as_ref().to_vec())
     }
 
     /// The request for a token, and the secrets that are put into it.

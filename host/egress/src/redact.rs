@@ -230,6 +230,10 @@ fn json_with(text: &str, escaped: impl Fn(char) -> bool, write: impl Fn(u16) -> 
     })
 }
 
+fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len().max(1)).any(|window| window.eq_ignore_ascii_case(part))
+}
+
 /// The base64 digits around a place.
 fn whole_base64(text: &[u8], place: Range<usize>) -> Range<usize> {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
@@ -245,6 +249,11 @@ impl Seals {
             return Cow::Borrowed(text);
         }
         self.needles().take_out(text, text.len()).map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+
+    /// Whether a secret is in a header's name, which has lost the difference between capitals and small letters.
+    pub(crate) fn is_in_name(&self, name: &str) -> bool {
+        !self.is_empty() && self.needles().list.iter().any(|needle| contains_ignoring_case(name.as_bytes(), &needle.bytes))
     }
 
     /// About the first `most` bytes without the secrets of this call; a secret that begins before the cut is taken out whole.

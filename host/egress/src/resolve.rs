@@ -8,7 +8,10 @@ use crate::check::setting;
 use crate::connecting::Connecting;
 use crate::message::Denial;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -17,9 +20,18 @@ use tokio::sync::Semaphore;
 /// even after the timeout, so that without this bound one provider with a dead name server would starve all others.
 const LOOKUPS: usize = 16;
 
+/// Asks for the addresses of a name.
+pub(crate) type LookUp = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
+
+/// The system's resolver.
+pub(crate) fn system() -> LookUp {
+    Arc::new(|name| Box::pin(async move { tokio::net::lookup_host((name.as_str(), 0)).await.map(Vec::from_iter) }))
+}
+
 /// Resolves names for one provider.
 pub(crate) struct Resolver {
     policy: Arc<Policy>,
+    look_up: LookUp,
     timeout: Duration,
     lookups: Arc<Semaphore>,
 }
@@ -36,8 +48,8 @@ pub(crate) enum Error {
 }
 
 impl Resolver {
-    pub(crate) fn new(policy: Arc<Policy>, timeout: Duration) -> Self {
-        Self { policy, timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    pub(crate) fn new(policy: Arc<Policy>, look_up: LookUp, timeout: Duration) -> Self {
+        Self { policy, look_up, timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 }
 
@@ -45,20 +57,21 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = self.policy.clone();
         let lookups = self.lookups.clone();
+        let look_up = self.look_up.clone();
         let timeout = self.timeout;
         let connecting = Connecting::present();
         Box::pin(async move {
             let began = Instant::now();
             let name = name.as_str();
-            let owned = name.to_owned();
+            let asked = look_up(name.to_owned());
             let lookup = async {
                 let permit = lookups.acquire_owned().await;
                 // A task of its own keeps the permit until the look-up's thread is done, also when nobody waits any more.
                 let task = tokio::spawn(async move {
                     let _permit = permit;
-                    tokio::net::lookup_host((owned.as_str(), 0)).await.map(Vec::from_iter)
+                    asked.await
                 });
-                task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
             };
             let answers = match tokio::time::timeout(timeout, lookup).await {
                 Err(_) => return Err(Error::TimedOut { name: name.to_owned(), milliseconds: timeout.as_millis() }.into()),

@@ -1,17 +1,19 @@
 //! Bounds of the parts of an exchange, which a provider may set as `wasi:http` has them.
 
 use crate::failure::{Failure, classify};
+use crate::limits::{Bound, Limits};
 use crate::message::ErrorKind;
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// Less than this counts as this: as for a whole exchange ([`crate::Limits::shortest_timeout`], by default).
 const SHORTEST: Duration = Duration::from_millis(100);
 /// What stands for no bound: longer than any call lasts.
 const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long each part of an exchange may take. The bound of the whole holds besides. Default: no bound of its own.
+/// How long each part of an exchange may take. The operator's bounds and that of the whole hold besides. Default: no bound of its
+/// own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {
     /// Until there is a connection.
@@ -23,17 +25,28 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    pub(crate) fn connect_deadline(self, now: Instant) -> Instant {
-        now + self.connect.map_or(FOREVER, bounded)
+    /// The time to connect: the provider's or the operator's, whichever is shorter.
+    pub(crate) fn to_connect(self, limits: &Limits) -> Bound {
+        let operators = Bound::new(limits.connect_timeout.0, "egress.limits.connect-timeout");
+        self.connect.map_or(operators, |asked| operators.or_less(Bound::new(bounded(asked), Bound::OF_THE_PROVIDER)))
     }
 
-    pub(crate) async fn to_first_byte<T>(self, answer: impl Future<Output = reqwest::Result<T>>) -> Result<T, Failure> {
-        let most = self.first_byte.map(|most| bounded(most) + self.connect.map_or(Duration::ZERO, bounded));
-        within(most, "No answer began", answer).await
+    pub(crate) async fn to_first_byte<T>(
+        self,
+        limits: &Limits,
+        answer: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, Failure> {
+        let mut most = Bound::new(limits.first_byte_timeout.0, "egress.limits.first-byte-timeout");
+        if let Some(asked) = self.first_byte {
+            let asked = bounded(asked) + self.connect.map_or(Duration::ZERO, bounded);
+            most = most.or_less(Bound::new(asked, Bound::OF_THE_PROVIDER));
+        }
+        within(Some(most), "No answer began", answer).await
     }
 
     pub(crate) async fn between_bytes<T>(self, piece: impl Future<Output = reqwest::Result<T>>) -> Result<T, Failure> {
-        within(self.between_bytes.map(bounded), "The answer stopped: no more of it came", piece).await
+        let most = self.between_bytes.map(|asked| Bound::new(bounded(asked), Bound::OF_THE_PROVIDER));
+        within(most, "The answer stopped: no more of it came", piece).await
     }
 }
 
@@ -41,12 +54,12 @@ fn bounded(asked: Duration) -> Duration {
     asked.clamp(SHORTEST, FOREVER)
 }
 
-async fn within<T>(most: Option<Duration>, what: &str, work: impl Future<Output = reqwest::Result<T>>) -> Result<T, Failure> {
+async fn within<T>(most: Option<Bound>, what: &str, work: impl Future<Output = reqwest::Result<T>>) -> Result<T, Failure> {
     let Some(most) = most else { return work.await.map_err(|error| classify(&error)) };
-    match timeout(most, work).await {
+    match timeout(most.time, work).await {
         Ok(result) => result.map_err(|error| classify(&error)),
         Err(_) => {
-            let message = format!("{what} within {} ms, which the provider set.", most.as_millis());
+            let message = format!("{what} {most}.");
             Err(Failure::Failed { kind: ErrorKind::Timeout, message, sent: true })
         }
     }
@@ -55,6 +68,7 @@ async fn within<T>(most: Option<Duration>, what: &str, work: impl Future<Output 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postern_core::retry::Span;
     use std::future::pending;
 
     async fn message(answer: impl Future<Output = Result<(), Failure>>) -> String {
@@ -67,21 +81,23 @@ mod tests {
     #[tokio::test]
     async fn each_part_ends_at_its_bound_which_has_a_least() {
         let short = Some(Duration::from_millis(1));
-        let timeouts = Timeouts { connect: short, first_byte: short, between_bytes: short };
-        assert!(message(timeouts.between_bytes(pending())).await.contains("within 100 ms"));
-        assert!(message(timeouts.to_first_byte(pending())).await.contains("within 200 ms"), "connecting comes before");
-        let now = Instant::now();
-        assert_eq!(timeouts.connect_deadline(now), now + SHORTEST);
+        let (limits, timeouts) = (Limits::default(), Timeouts { connect: short, first_byte: short, between_bytes: short });
+        let stopped = message(timeouts.between_bytes(pending())).await;
+        assert_eq!(stopped, "The answer stopped: no more of it came within 100 ms (set by the provider).");
+        let silent = message(timeouts.to_first_byte(&limits, pending())).await;
+        assert_eq!(silent, "No answer began within 200 ms (set by the provider).", "connecting comes before");
+        assert_eq!(timeouts.to_connect(&limits).to_string(), "within 100 ms (set by the provider)");
     }
 
     #[tokio::test]
-    async fn without_a_bound_there_is_none() {
-        let timeouts = Timeouts::default();
-        assert!(timeouts.to_first_byte(std::future::ready(Ok(()))).await.is_ok());
-        assert!(timeouts.connect_deadline(Instant::now()) > Instant::now() + Duration::from_secs(3600));
-        // Beyond what an instant can be.
+    async fn the_operators_bounds_hold_whatever_a_provider_asks_for() {
+        let limits = Limits { first_byte_timeout: Span(Duration::from_millis(50)), ..Limits::default() };
         let endless = Timeouts { connect: Some(Duration::MAX), first_byte: Some(Duration::MAX), between_bytes: None };
-        assert!(endless.to_first_byte(std::future::ready(Ok(()))).await.is_ok());
-        endless.connect_deadline(Instant::now());
+        for timeouts in [Timeouts::default(), endless] {
+            assert!(timeouts.to_first_byte(&limits, std::future::ready(Ok(()))).await.is_ok());
+            let silent = message(timeouts.to_first_byte(&limits, pending())).await;
+            assert_eq!(silent, "No answer began within 50 ms (egress.limits.first-byte-timeout).");
+            assert_eq!(timeouts.to_connect(&limits).to_string(), "within 10000 ms (egress.limits.connect-timeout)");
+        }
     }
 }

@@ -3,11 +3,14 @@
 use crate::address::Policy;
 use crate::broker::Error;
 use crate::connecting::{Connecting, resumption};
-use crate::limits::Limits;
-use crate::resolve::Resolver;
+use crate::limits::{Bound, Limits};
+use crate::resolve::{LookUp, Resolver};
 use reqwest::redirect;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,20 +26,39 @@ const IDLE: Duration = Duration::from_secs(30);
 /// more than half of the deliveries of a burst toward one host opened a new connection, which doubled their cost.
 const IDLE_PER_HOST: usize = 512;
 
-/// The certificates that the platform trusts. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+/// The certificates that are trusted: the platform's (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others) and those in the operator's
+/// files, which are PEM.
 ///
-/// Where there are none, the broker works all the same: plain HTTP goes through and TLS fails with a clear error.
-pub(crate) fn platform_roots() -> RootCertStore {
+/// Where the platform has none, the broker works all the same: plain HTTP goes through and TLS fails with a clear error.
+pub(crate) fn roots(files: &[PathBuf], of_platform: bool) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (_, ignored) = roots.add_parsable_certificates(found.certs);
-    if !found.errors.is_empty() || ignored > 0 {
-        tracing::warn!(errors = ?found.errors, ignored, "some of the platform's certificates cannot be used");
+    if of_platform {
+        let found = rustls_native_certs::load_native_certs();
+        let (_, ignored) = roots.add_parsable_certificates(found.certs);
+        if !found.errors.is_empty() || ignored > 0 {
+            tracing::warn!(errors = ?found.errors, ignored, "some of the platform's certificates cannot be used");
+        }
+    }
+    for file in files {
+        let wrong = |reason: String| Error::Roots { file: file.clone(), reason };
+        let mut count = 0;
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
+            let added = certificate.map_err(|error| error.to_string()).and_then(|certificate| {
+                roots.add(certificate).map_err(|error| error.to_string())
+            });
+            added.map_err(wrong)?;
+            count += 1;
+        }
+        if count == 0 {
+            return Err(wrong("it has no certificate in PEM".to_owned()));
+        }
     }
     if roots.is_empty() {
-        tracing::warn!("the platform has no certificates to trust, so every TLS connection will fail; set SSL_CERT_FILE");
+        tracing::warn!(
+            "there are no certificates to trust, so every TLS connection will fail; set [egress] roots or SSL_CERT_FILE"
+        );
     }
-    roots
+    Ok(roots)
 }
 
 /// TLS 1.2 and 1.3 with these roots; HTTP/2 where the server has it, else HTTP/1.1.
@@ -51,7 +73,12 @@ pub(crate) fn tls_config(roots: RootCertStore) -> Result<ClientConfig, rustls::E
 }
 
 /// A client that follows no redirect, knows no proxy and keeps no cookie.
-pub(crate) fn client(tls: &ClientConfig, policy: Arc<Policy>, limits: &Limits) -> reqwest::Result<reqwest::Client> {
+pub(crate) fn client(
+    tls: &ClientConfig,
+    policy: Arc<Policy>,
+    look_up: LookUp,
+    limits: &Limits,
+) -> reqwest::Result<reqwest::Client> {
     let mut tls = tls.clone();
     // The clone would share the store, and a resumed session tells the server that two providers are one client.
     tls.resumption = resumption();
@@ -60,8 +87,9 @@ pub(crate) fn client(tls: &ClientConfig, policy: Arc<Policy>, limits: &Limits) -
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
-        .dns_resolver(Arc::new(Resolver::new(policy, limits.dns_timeout.0)))
-        .connect_timeout(limits.connect_timeout.0)
+        .dns_resolver(Arc::new(Resolver::new(policy, look_up, limits.dns_timeout.0)))
+        // Each request brings its own deadline; this one is for a connection that goes on without its request.
+        .connect_timeout(limits.connect_timeout.0.saturating_add(Duration::from_secs(1)))
         .connector_layer(DeadlineLayer)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
@@ -77,14 +105,14 @@ pub(crate) fn client(tls: &ClientConfig, policy: Arc<Policy>, limits: &Limits) -
 /// # Errors
 /// TLS cannot be set up.
 pub fn own_client(timeout: Duration) -> Result<reqwest::Client, Error> {
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls_config(platform_roots())?);
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls_config(roots(&[], true)?)?);
     Ok(builder.redirect(redirect::Policy::none()).no_proxy().timeout(timeout).build()?)
 }
 
 /// The connection was not made in the time of its request. As an error of connecting it proves that nothing was sent.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection within the request's time")]
-pub(crate) struct ConnectTimedOut;
+#[error("no connection {0}")]
+pub(crate) struct ConnectTimedOut(Bound);
 
 /// Ends connecting at the request's own deadline, which the client's fixed timeout knows nothing of.
 #[derive(Clone, Copy)]
@@ -121,7 +149,8 @@ where
         Box::pin(async move {
             let Some(request) = request else { return connecting.await };
             let in_time = tokio::time::timeout_at(request.deadline, connecting);
-            request.make(async { in_time.await.unwrap_or_else(|_| Err(ConnectTimedOut.into())) }).await
+            let bound = request.bound;
+            request.make(async move { in_time.await.unwrap_or_else(|_| Err(ConnectTimedOut(bound).into())) }).await
         })
     }
 }

@@ -331,6 +331,7 @@ impl Catalog {
             providers.remove(id);
             providers
         });
+        self.broker.forget(id);
         self.tell_changed();
         // Connections may be left; they then say that their provider is gone.
         self.hold_connections_again(id).await

@@ -100,15 +100,30 @@ async fn an_answer_with_too_many_headers_is_none() {
 #[tokio::test]
 async fn a_request_ends_with_its_timeout_with_the_configured_one_or_with_the_call() {
     let server = Server::start(|_| Reply::Silence).await;
-    for (asked, configured, whole) in [(Some(100), 10_000, 30_000), (None, 100, 30_000), (Some(60_000), 10_000, 100)] {
+    for (asked, configured, whole, bound) in [
+        (Some(100), 10_000, 30_000, "within 100 ms (set by the provider)"),
+        (None, 100, 30_000, "within 100 ms (egress.limits.timeout)"),
+        (Some(60_000), 10_000, 100, "(what was left of the call's time)"),
+    ] {
         let mut setup = Setup::to(&server);
         setup.options.limits.timeout = Span(Duration::from_millis(configured));
         setup.time = Duration::from_millis(whole);
         let call = setup.call();
         let error = call.send(postern_egress::Request { timeout_milliseconds: asked, ..get(server.url("/")) }).await.unwrap_err();
         assert_eq!((error.kind, error.sent), (ErrorKind::Timeout, true), "{}", error.message);
+        assert!(error.message.contains(bound), "{}", error.message);
         assert_eq!(outcomes(&call), ["failed timeout true"]);
     }
+}
+
+#[tokio::test]
+async fn an_answer_must_begin_in_time() {
+    let server = Server::start(|_| Reply::Silence).await;
+    let mut setup = Setup::to(&server);
+    setup.options.limits.first_byte_timeout = Span(Duration::from_millis(100));
+    let error = setup.call().send(get(server.url("/"))).await.unwrap_err();
+    assert_eq!((error.kind, error.sent), (ErrorKind::Timeout, true));
+    assert_eq!(error.message, "No answer began within 100 ms (egress.limits.first-byte-timeout).");
 }
 
 #[tokio::test]

@@ -61,6 +61,14 @@ async fn many_calls_at_once_fetch_one_token_and_each_provider_its_own() {
     assert_eq!(fetched(body), 2);
     let carried: Vec<_> = target.received().iter().map(|received| received.header("x-token").unwrap().to_owned()).collect();
     assert_eq!(carried, ["access-token-1", "access-token-1", "access-token-1", "access-token-2"]);
+
+    broker.forget(&"test.two".parse().unwrap());
+    let (again, sealed) = self::call(&broker, "test.two", &login, &target);
+    send(&again, &sealed, &target).await.unwrap();
+    assert_eq!(fetched(body), 3, "the tokens of a provider that was removed are forgotten, and no other's");
+    let (first, sealed) = self::call(&broker, "test.one", &login, &target);
+    send(&first, &sealed, &target).await.unwrap();
+    assert_eq!(fetched(body), 3);
 }
 
 #[tokio::test]

@@ -147,6 +147,17 @@ async fn no_part_of_a_secret_stays_at_the_cut_of_an_answer() {
 }
 
 #[tokio::test]
+async fn not_in_the_name_of_a_header_of_the_answer() {
+    let server = Server::start(|_| crate::support::reply("200 OK", "X-Hunter2-Hunter3: told\r\nX-Other: y\r\n", b"")).await;
+    let mut setup = Setup::to(&server);
+    setup.seals.seal(Secret::new("Hunter2-Hunter3"));
+    let call = setup.call();
+    let names: Vec<_> = call.send(get(server.url("/"))).await.unwrap().headers.into_iter().map(|header| header.name).collect();
+    assert_eq!(names, ["x-other", "content-length"]);
+    assert!(!format!("{:?}", call.exchanges()).contains("hunter2"));
+}
+
+#[tokio::test]
 async fn in_clear_only_by_a_grant_of_its_own() {
     let mut setup = Setup::new(&[]);
     let sealed = setup.seals.seal(Secret::new(CLEAR));
