@@ -1,7 +1,7 @@
 //! One attempt, from the claim to the outcome.
 
 use crate::catalog::settings::Opened;
-use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState};
+use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState, Purpose};
 use crate::{Catalog, verdict};
 use postern_core::delivery::{Attempt, Cause, Class, Exchange, Level, LogLine, Outcome, ProviderBuild, Retry};
 use postern_core::host_pattern::Section;
@@ -95,7 +95,8 @@ impl Catalog {
         let prepare = || {
             let mut seals = Seals::default();
             let delivery = guest_delivery(claim, prepared, connection, number, started_at, &mut seals)?;
-            Ok((self.call(provider, &prepared.opened, connection, seals), delivery))
+            let purpose = Purpose { delivery: Some(claim.id), subscription: Some(&prepared.subscription) };
+            Ok((self.call(provider, &prepared.opened, connection, seals, purpose), delivery))
         };
         let build = || ProviderBuild { version: provider.manifest.version.to_string(), digest: provider.digest.clone() };
         let config = |message| without_call(number, started_at, Cause::Config, message, Retry::Never);

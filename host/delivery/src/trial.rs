@@ -1,7 +1,7 @@
 //! Trying out: subscriptions with a test event, settings before they are saved, and the entries of drop-downs.
 
 use crate::catalog::settings::{Opened, accept, fill_kept};
-use crate::catalog::{Prepared, Provider, ProviderState, connection_form, host_fields};
+use crate::catalog::{Prepared, Provider, ProviderState, Purpose, connection_form, host_fields};
 use crate::emit::refuse;
 use crate::{Catalog, Error};
 use postern_core::delivery::Route;
@@ -250,7 +250,7 @@ impl Catalog {
         let settings =
             Settings { config: render(config, Section::Config)?, connection: render(connection, Section::Connection)? };
         let none = Opened::default();
-        Ok((self.call(provider, config.unwrap_or(&none), connection, seals), settings))
+        Ok((self.call(provider, config.unwrap_or(&none), connection, seals, Purpose::default()), settings))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The broker and what the runtime uses of it for one call of a provider.
 
 use crate::address::{AllowRule, Policy};
+use crate::audience::Audience;
 use crate::check::Prepared;
 use crate::connecting::Connecting;
 use crate::failure::{Failure, classify};
@@ -23,10 +24,12 @@ use postern_core::host_pattern::HostPattern;
 use postern_core::id::ProviderId;
 use rustls::RootCertStore;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -145,7 +148,14 @@ pub struct Call {
     exchanges: Mutex<Vec<Option<Exchange>>>,
     /// The secrets with the access token that was fetched, and with the one that it was renewed by.
     with_token: [OnceLock<Seals>; 2],
+    witness: Option<Witness>,
+    /// The places of the secrets that were handed out in clear.
+    revealed: Mutex<BTreeSet<String>>,
 }
+
+/// Puts on record that a secret is about to be handed out in clear; it is told where that stands in the settings
+/// (`connection/token`). What it refuses, with a sentence for people, is not handed out.
+pub type Witness = Box<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 impl Broker {
     /// A broker. The certificates that it trusts are read now. Opens no connection.
@@ -186,6 +196,8 @@ impl Broker {
             requests: AtomicU32::new(0),
             exchanges: Mutex::default(),
             with_token: Default::default(),
+            witness: None,
+            revealed: Mutex::default(),
         }
     }
 
@@ -220,6 +232,12 @@ impl Broker {
 }
 
 impl Call {
+    /// Has somebody told of each secret that is handed out in clear.
+    #[must_use]
+    pub fn with_witness(self, witness: Witness) -> Self {
+        Self { witness: Some(witness), ..self }
+    }
+
     /// Sends a request and waits for the whole answer. Redirects are not followed.
     ///
     /// Secrets are put in where placeholders stand, when every rule allows the request: in values of headers, also inside
@@ -421,11 +439,12 @@ impl Call {
         self.seals().sign(placeholder, algorithm, message, encoding, self.limits().hmac_message_bytes)
     }
 
-    /// A secret in clear. Each use is logged, without the secret.
+    /// A secret in clear. The call's [`Witness`] is told first, once for each secret.
     ///
     /// # Errors
-    /// A sentence for people: the operator did not grant it, or it is no placeholder of this call.
-    pub fn reveal(&self, placeholder: &str) -> Result<String, String> {
+    /// A sentence for people: the operator did not grant it, it is no placeholder of this call, it stands for what is no
+    /// setting, or what happens cannot be put on record.
+    pub async fn reveal(&self, placeholder: &str) -> Result<String, String> {
         let provider = &self.settings.provider;
         if !self.settings.grant.reveal_secrets {
             return Err(format!(
@@ -433,7 +452,15 @@ impl Call {
             ));
         }
         let secret = self.seals().find(placeholder).ok_or("That is not the placeholder of a secret of this call.")?;
-        tracing::warn!(provider = provider.as_str(), "secret revealed");
+        let Audience { section, path, .. } = &secret.audience;
+        let place = format!("{section}{path}");
+        if !self.revealed.lock().contains(&place) {
+            if let Some(witness) = &self.witness {
+                witness(place.clone()).await?;
+            }
+            tracing::warn!(provider = provider.as_str(), secret = place, "secret revealed");
+            self.revealed.lock().insert(place);
+        }
         Ok(secret.expose().to_owned())
     }
 

@@ -59,7 +59,7 @@ mod transport;
 pub use address::AllowRule;
 pub use admission::Admission;
 pub use audience::Audience;
-pub use broker::{Broker, Call, CallSettings, Error, Options};
+pub use broker::{Broker, Call, CallSettings, Error, Options, Witness};
 pub use limits::Limits;
 pub use message::{ErrorKind, Header, Request, Response, SendError};
 pub use oauth2::ClientCredentials;

@@ -19,6 +19,7 @@ pub use connections::{ConnectionInput, PreparedConnection};
 pub use event_types::EventTypeInput;
 pub(crate) use kept::host_fields;
 pub use lanes::ProviderLimits;
+pub(crate) use providers::Purpose;
 pub use providers::{Added, Provider, ProviderState};
 pub use subscriptions::{Prepared, SubscriptionFilter, SubscriptionInput};
 

@@ -4,16 +4,18 @@ use super::Catalog;
 use super::forward::Staged;
 use super::settings::{self, Opened};
 use crate::Error;
+use crate::audit::{self, Difference, Values};
 use crate::own_events::PLUGIN as OWN_PLUGIN;
 use postern_core::grant::Grant;
 use postern_core::host_pattern::HostPattern;
-use postern_core::{Manifest, PluginId, ProviderId};
-use postern_egress::{Call, CallSettings, Seals};
+use postern_core::{DeliveryId, Json, Manifest, PluginId, ProviderId, Subscription};
+use postern_egress::{Call, CallSettings, Seals, Witness};
 use postern_events::settings::Form;
 use postern_runtime::Component;
-use postern_store::{Kind, NewEvent};
+use postern_store::{AuditEntry, Kind, NewEvent};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -125,6 +127,13 @@ struct Stored {
     pending: Option<Pending>,
     #[serde(default)]
     paused: Option<Paused>,
+}
+
+/// What a provider is called for; nothing of it, to try settings out.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Purpose<'a> {
+    pub(crate) delivery: Option<DeliveryId>,
+    pub(crate) subscription: Option<&'a Subscription>,
 }
 
 /// A component that was loaded and said what it is.
@@ -337,9 +346,16 @@ impl Catalog {
         self.hold_connections_again(id).await
     }
 
-    /// The broker's side of one call of a provider.
-    pub(crate) fn call(&self, provider: &Provider, config: &Opened, connection: Option<&Opened>, seals: Seals) -> Arc<Call> {
-        Arc::new(self.broker.call(CallSettings {
+    /// The broker's side of one call of a provider, for the sake of `purpose`.
+    pub(crate) fn call(
+        &self,
+        provider: &Provider,
+        config: &Opened,
+        connection: Option<&Opened>,
+        seals: Seals,
+        purpose: Purpose<'_>,
+    ) -> Arc<Call> {
+        let call = self.broker.call(CallSettings {
             provider: provider.manifest.id.clone(),
             wish: provider.wish.clone(),
             grant: provider.grant.clone(),
@@ -347,7 +363,31 @@ impl Catalog {
             connection: connection.map(|connection| connection.clear.clone()),
             seals,
             deadline: tokio::time::Instant::now() + self.runtime.limits().call(),
-        }))
+        });
+        let reveals = provider.grant.reveal_secrets;
+        Arc::new(if reveals { call.with_witness(self.witness(&provider.manifest.id, purpose)) } else { call })
+    }
+
+    /// Puts each secret that is handed out in clear on the audit's record, before that is done.
+    fn witness(&self, provider: &ProviderId, purpose: Purpose<'_>) -> Witness {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let tenant = purpose.subscription.map(|subscription| subscription.tenant.clone());
+        let entry = audit::entry(self.clock.now(), "secret.reveal", provider.to_string(), tenant);
+        let told = |value: String| Values { from: None, to: Some(value.into()) };
+        let mut values = BTreeMap::new();
+        values.extend(purpose.delivery.map(|id| ("delivery".to_owned(), told(id.to_string()))));
+        values.extend(purpose.subscription.map(|subscription| ("subscription".to_owned(), told(subscription.id.to_string()))));
+        Box::new(move |place| {
+            let mut difference = Difference { changed: Vec::new(), values: values.clone() };
+            difference.values.insert("secret".to_owned(), told(place));
+            let detail = serde_json::to_string(&difference).ok().and_then(|text| Json::parse(text).ok());
+            let entry = AuditEntry { at: clock.now(), kind: Some(Kind::Provider), detail, ..entry.clone() };
+            let store = store.clone();
+            Box::pin(async move {
+                let kept = store.audit_append(entry).await;
+                kept.map_err(|error| format!("The secret is not handed out, because that cannot be put on record: {error}"))
+            })
+        })
     }
 
     async fn describe(&self, plugin: &PluginId, bytes: Vec<u8>) -> Result<Described, Error> {

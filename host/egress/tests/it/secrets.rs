@@ -3,7 +3,9 @@
 use crate::support::{Server, Setup, get, outcomes, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use postern_egress::{Digest, Encoding, ErrorKind, Header, HmacKey, KeyFormat, Secret};
+use postern_core::host_pattern::Section;
+use postern_egress::{Audience, Digest, Encoding, ErrorKind, Header, HmacKey, KeyFormat, Secret};
+use std::sync::{Arc, Mutex};
 
 const CLEAR: &str = "pa\"ss/w+rd & more";
 
@@ -162,15 +164,35 @@ async fn in_clear_only_by_a_grant_of_its_own() {
     let mut setup = Setup::new(&[]);
     let sealed = setup.seals.seal(Secret::new(CLEAR));
     let call = setup.call();
-    assert!(call.reveal(&sealed).unwrap_err().contains("postern provider grant postern.webhook --reveal-secrets"));
+    assert!(call.reveal(&sealed).await.unwrap_err().contains("postern provider grant postern.webhook --reveal-secrets"));
     let key = HmacKey { sealed, format: KeyFormat::Text, prefix: String::new(), derivation: Vec::new() };
     assert_eq!(call.hmac(&key, Digest::Sha256, b"message", Encoding::Hex).unwrap().len(), 64);
 
     let mut setup = Setup::new(&[]);
     setup.grant.reveal_secrets = true;
-    let sealed = setup.seals.seal(Secret::new(CLEAR));
-    let call = setup.call();
-    assert_eq!(call.reveal(&sealed).unwrap(), CLEAR);
-    assert!(call.reveal("sealed-0").is_err());
+    let audience = Audience { section: Section::Connection, path: "/token".into(), hosts: None };
+    let sealed = setup.seals.seal(Secret::new(CLEAR).with_audience(audience));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let witness = told.clone();
+    let call = setup.call().with_witness(Box::new(move |place| {
+        witness.lock().unwrap().push(place);
+        Box::pin(std::future::ready(Ok(())))
+    }));
+    assert!(call.reveal("sealed-0").await.is_err());
+    for _ in 0..3 {
+        assert_eq!(call.reveal(&sealed).await.unwrap(), CLEAR);
+    }
+    assert_eq!(*told.lock().unwrap(), ["connection/token"], "once for each secret of a call");
     assert_eq!(call.redact(&format!("a {CLEAR} b")), "a [secret] b");
+}
+
+#[tokio::test]
+async fn not_in_clear_when_that_cannot_be_put_on_record() {
+    let mut setup = Setup::new(&[]);
+    setup.grant.reveal_secrets = true;
+    let sealed = setup.seals.seal(Secret::new(CLEAR));
+    let call = setup.call().with_witness(Box::new(|_| Box::pin(std::future::ready(Err("the disk is full".to_owned())))));
+    for _ in 0..2 {
+        assert_eq!(call.reveal(&sealed).await, Err("the disk is full".to_owned()));
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "postern:provider/integration-provider",
-        imports: { "postern:provider/http.send": async },
+        imports: { "postern:provider/http.send": async, "postern:provider/secrets.reveal": async },
         exports: { default: async },
     });
 }
@@ -142,8 +142,9 @@ impl secrets::Host for State {
         self.call.as_ref().ok_or(NO_SECRETS)?.sign(&key, algorithm, &message, encoding(encode))
     }
 
-    fn reveal(&mut self, key: String) -> Result<String, String> {
-        self.call.as_ref().ok_or(NO_SECRETS)?.reveal(&key)
+    async fn reveal(&mut self, key: String) -> Result<String, String> {
+        let call = self.call.clone().ok_or(NO_SECRETS)?;
+        call.reveal(&key).await
     }
 }
 

@@ -152,15 +152,32 @@ async fn a_secret_is_revealed_only_with_a_grant_and_even_then_not_told() {
     let daemon = Daemon::start().await;
     daemon.register_incidents().await;
     daemon.add_hostile().await;
-    daemon.subscribe_hostile(json!({ "behaviour": "reveal", "token": SECRET })).await;
+    let subscription = daemon.subscribe_hostile(json!({ "behaviour": "reveal", "token": SECRET })).await;
+    let audit = format!("/api/v1/audit?object={FIXTURE}");
     let refused = daemon.settled(&daemon.emit("Without a grant").await).await;
     let message = refused["error"].as_str().unwrap();
     assert!(message.contains("reveal"), "{message}");
     assert_told_nowhere(&daemon, SECRET).await;
 
-    let grant = json!({ "hosts": ["{config.url}"], "revealSecrets": true });
-    daemon.api.put(&format!("/api/v1/providers/{FIXTURE}/grant"), grant).await;
+    let reveals = |record: &Value| record["action"] == "secret.reveal";
+    assert!(!daemon.api.items(&audit).await.iter().any(reveals));
+
+    // The command that the message ends with is taken at its word.
+    let command = message.split_once("To allow it: postern ").expect("a command").1;
+    let printed = daemon.command(&command.split(' ').collect::<Vec<_>>()).await;
+    assert!(printed.success && printed.stdout.contains("it may read secrets in clear"), "{printed:?}");
     let revealed = daemon.settled(&daemon.emit("With a grant").await).await;
     assert_eq!(revealed["error"], "[secret]", "the provider had it, and administrators still do not see it: {revealed:#}");
     assert_told_nowhere(&daemon, SECRET).await;
+    let records = daemon.api.items(&audit).await;
+    let records: Vec<_> = records.iter().filter(|record| reveals(record)).collect();
+    let [record] = records[..] else { panic!("one for the one attempt: {records:#?}") };
+    assert_eq!((&record["actor"], &record["kind"], &record["tenant"]), (&json!("postern"), &json!("provider"), &json!("default")));
+    let value = |name: &str| record["values"][name]["to"].clone();
+    assert_eq!(value("secret"), "config/token", "{record:#}");
+    assert_eq!((value("subscription"), value("delivery")), (json!(subscription), revealed["id"].clone()));
+
+    assert!(daemon.command(&["provider", "grant", FIXTURE, "--reveal-secrets=false"]).await.success);
+    let refused = daemon.settled(&daemon.emit("No more").await).await;
+    assert!(refused["error"].as_str().unwrap().contains("may not read secrets"), "{refused:#}");
 }
