@@ -26,6 +26,7 @@ pub(super) async fn deliver(bench: &Bench, job: &Job) -> Result<()> {
             headers: request.headers.into_iter().map(|(name, value)| Header { name, value }).collect(),
             body: request.body,
             timeout_milliseconds: request.timeout.and_then(|timeout| u32::try_from(timeout.as_millis()).ok()),
+            redirects: (request.redirects > 0).then_some(request.redirects),
         };
         let call = bench.call();
         let response = call.send(request).await.map_err(|error| anyhow::anyhow!("the broker failed: {}", error.message))?;

@@ -14,6 +14,9 @@ pub struct Grant {
     /// Hosts among those that its secrets may go to, beyond those that the provider's author names for them. Default: none.
     #[serde(default)]
     pub secret_hosts: Vec<HostPattern>,
+    /// Whether its requests may follow redirects, to hosts that it may reach. Default: no.
+    #[serde(default)]
+    pub follow_redirects: bool,
     /// Whether it may read secrets in clear. Default: no.
     #[serde(default)]
     pub reveal_secrets: bool,

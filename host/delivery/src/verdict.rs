@@ -32,7 +32,7 @@ fn of_exchange(last: Option<&Exchange>) -> Reason {
         Some(ExchangeResult::Failed { kind, .. }) => match kind.as_str() {
             "timeout" => Class::Timeout,
             "dns" => Class::Dns,
-            "refused" | "reset" | "protocol" => Class::Connection,
+            "refused" | "reset" | "protocol" | "response-too-large" => Class::Connection,
             "tls" => Class::Tls,
             _ => Class::Provider,
         },
@@ -41,12 +41,14 @@ fn of_exchange(last: Option<&Exchange>) -> Reason {
 }
 
 /// Whether a failed attempt may have had its effect: a request was sent whose answer did not come, or it was answered
-/// well and the provider did not get to say so.
+/// well and the provider did not get to say so, or it was answered with a redirect that could not be followed to its end.
 pub fn is_ambiguous(cause: Cause, exchanges: &[Exchange]) -> bool {
-    match exchanges.last().map(|exchange| &exchange.result) {
-        Some(ExchangeResult::Failed { sent, .. }) => *sent,
-        Some(ExchangeResult::Answered { status, .. }) => *status < 400 && !matches!(cause, Cause::Provider),
-        Some(ExchangeResult::Denied { .. }) | None => false,
+    let redirected = |exchange: &Exchange| matches!(exchange.result, ExchangeResult::Answered { status: 301..=303, .. });
+    match exchanges.split_last().map(|(last, before)| (&last.result, before.last())) {
+        Some((ExchangeResult::Failed { sent: true, .. }, _)) => true,
+        Some((ExchangeResult::Answered { status, .. }, _)) => *status < 400 && !matches!(cause, Cause::Provider),
+        Some((ExchangeResult::Failed { .. } | ExchangeResult::Denied { .. }, before)) => before.is_some_and(redirected),
+        None => false,
     }
 }
 
@@ -182,6 +184,8 @@ mod tests {
         assert!(is_ambiguous(Cause::Trap, &[answered(201, &[])]));
         assert!(!is_ambiguous(Cause::Provider, &[answered(201, &[])]), "the provider saw the answer and calls it a failure");
         assert!(!is_ambiguous(Cause::Trap, &[answered(500, &[])]) && !is_ambiguous(Cause::Trap, &[]));
+        assert!(is_ambiguous(Cause::Provider, &[answered(303, &[]), failed("refused", false)]), "what led there may have worked");
+        assert!(!is_ambiguous(Cause::Provider, &[answered(200, &[]), failed("refused", false)]));
     }
 
     #[test]

@@ -238,7 +238,8 @@ impl Call {
         Self { witness: Some(witness), ..self }
     }
 
-    /// Sends a request and waits for the whole answer. Redirects are not followed.
+    /// Sends a request and waits for the whole answer. Redirects are followed if the request asks for it and the grant allows
+    /// it.
     ///
     /// Secrets are put in where placeholders stand, when every rule allows the request: in values of headers, also inside
     /// `Authorization: Basic`; in the URL's path and query; in the body. A URL that begins with the placeholder of a secret
@@ -251,7 +252,7 @@ impl Call {
     /// See [`SendError`]; its message is fit for people and holds no secret.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
         self.count(&request)?;
-        self.send_counted(request, Timeouts::default()).await
+        self.send_following(request, Timeouts::default()).await
     }
 
     /// Counts a request, and refuses it when there were enough.
@@ -327,7 +328,10 @@ impl Call {
             let message = "The call's time is over.".to_owned();
             return Err(record.failed(SendError { kind: ErrorKind::Timeout, message, sent: false }));
         }
-        let whole = left.or_less(self.limits().timeout_for(request.timeout_milliseconds));
+        let mut whole = left.or_less(self.limits().timeout_for(request.timeout_milliseconds));
+        if let Some(until) = timeouts.until {
+            whole.time = whole.time.min(until.saturating_duration_since(now));
+        }
         let deadline = now + whole.time;
         let to_connect = timeouts.to_connect(self.limits());
         let bound = to_connect.or_less(Bound { time: whole.time - CONNECT_MARGIN.min(whole.time / 4), ..whole });
@@ -404,10 +408,10 @@ impl Call {
         let limits = self.limits();
         if map.len() > limits.response_headers || headers::size(map) > limits.response_header_bytes {
             let message = format!(
-                "The answer has more than {} headers or {} bytes of them (egress.limits.response-headers, response-header-bytes).",
+                "The answer has more than {} headers (egress.limits.response-headers) or {} bytes of them (response-header-bytes).",
                 limits.response_headers, limits.response_header_bytes
             );
-            return Err(Failure::Failed { kind: ErrorKind::Protocol, message, sent: true });
+            return Err(Failure::Failed { kind: ErrorKind::ResponseTooLarge, message, sent: true });
         }
         let read = |value: &HeaderValue| String::from_utf8_lossy(&self.seals().redact_bytes(value.as_bytes())).into_owned();
         // A receiver may tell a secret by a header's name, which is no place for a mark.

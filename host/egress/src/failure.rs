@@ -49,6 +49,9 @@ pub(crate) fn classify(error: &reqwest::Error) -> Failure {
         ErrorKind::Timeout if !sent => format!("The connection was not made in time: {detail}."),
         ErrorKind::Timeout => format!("The answer did not come in time: {detail}."),
         ErrorKind::Protocol => format!("The answer is no valid HTTP: {detail}."),
+        ErrorKind::ResponseTooLarge => {
+            "The answer has more headers than egress.limits.response-headers or response-header-bytes allow.".to_owned()
+        }
         _ => format!("The request failed: {detail}."),
     };
     Failure::Failed { kind, message, sent }
@@ -65,7 +68,10 @@ fn kind_of(cause: &(dyn Error + 'static)) -> Option<ErrorKind> {
         return Some(ErrorKind::Tls);
     }
     if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-        return Some(if error.is_timeout() {
+        // The library tells this to servers only; a test holds it to its words.
+        return Some(if error.is_parse() && error.to_string().contains("head is too large") {
+            ErrorKind::ResponseTooLarge
+        } else if error.is_timeout() {
             ErrorKind::Timeout
         } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || error.is_body_write_aborted() {
             ErrorKind::Reset

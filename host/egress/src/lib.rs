@@ -6,7 +6,8 @@
 //!   link-local, metadata and other special addresses are denied unless the operator names them.
 //! - A provider never holds a secret. A placeholder becomes the secret only in a request that every rule allows, and the
 //!   secret is taken out of all that comes back: answers, records, errors.
-//! - No redirect is followed, no proxy is used, no cookie is kept, and no connection is shared between two providers.
+//! - No redirect is followed unless the provider asks for it and may, and then each hop is judged anew. No proxy is used, no
+//!   cookie is kept, and no connection is shared between two providers.
 //! - Everything has a bound ([`Limits`]), and each request leaves exactly one record and one line in the log.
 //!
 //! What it cannot do: a receiver that was granted may tell the provider a secret in a form that nobody looks for, and a
@@ -29,6 +30,7 @@
 //! | `headers` | the rules of headers |
 //! | `transport` | HTTP clients: TLS, pools, deadlines of connecting |
 //! | `connecting` | what a connection knows of its request, and the request learns of it |
+//! | `redirect` | where answers lead, for who may follow |
 //! | `failure` | what an error of the client means |
 //! | [`record`] | the exchange that is kept and the line that is logged |
 //! | [`admission`] | requests that are counted before their bodies are there |
@@ -49,6 +51,7 @@ pub mod message;
 pub mod oauth2;
 pub mod record;
 mod redact;
+mod redirect;
 mod resolve;
 pub mod seal;
 pub mod sign;

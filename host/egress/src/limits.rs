@@ -43,6 +43,8 @@ pub struct Limits {
     pub dns_timeout: Span,
     /// How many requests one call of a provider may make. Default: 8.
     pub requests_per_call: u32,
+    /// How many redirects a request may follow, whatever the provider asks for; each counts as a request. Default: 5.
+    pub redirects: u32,
     /// How much of each body the record of an exchange keeps. Default: 4 KiB.
     pub exchange_body_bytes: usize,
     /// The largest message that is signed for a provider. Default: 1 MiB.
@@ -66,6 +68,7 @@ impl Default for Limits {
             first_byte_timeout: Span(Duration::from_secs(30)),
             dns_timeout: Span(Duration::from_secs(5)),
             requests_per_call: 8,
+            redirects: 5,
             exchange_body_bytes: 4 * KIB,
             hmac_message_bytes: MIB,
         }

@@ -15,6 +15,9 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// For the whole exchange, in milliseconds. See [`crate::Limits`] for the default and the bounds.
     pub timeout_milliseconds: Option<u32>,
+    /// How many redirects to follow at most, each a request that counts. None and 0: a redirect is an answer like any other.
+    /// Needs a grant of its own, and [`crate::Limits::redirects`] bounds it.
+    pub redirects: Option<u32>,
 }
 
 /// A header of a request or an answer.
@@ -81,6 +84,10 @@ pub enum ErrorKind {
     Timeout,
     /// The answer is no HTTP.
     Protocol,
+    /// The answer has more headers than its bound.
+    ResponseTooLarge,
+    /// A redirect cannot be followed: there were too many, or it leads nowhere, or a secret would go along.
+    Redirect,
     /// Anything else.
     Other,
 }
@@ -99,6 +106,8 @@ impl ErrorKind {
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
+            Self::ResponseTooLarge => "response-too-large",
+            Self::Redirect => "redirect",
             Self::Other => "other",
         }
     }

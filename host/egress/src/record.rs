@@ -170,9 +170,14 @@ fn failure(error: &SendError) -> ExchangeResult {
     ExchangeResult::Failed { kind: error.kind.as_str().to_owned(), message: error.message.clone(), sent: error.sent }
 }
 
+/// Whether a header's value is a credential by the header's name.
+pub(crate) fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|credential| credential.eq_ignore_ascii_case(name))
+}
+
 /// A header's value for the record: a credential shows its scheme at most.
 fn shown_header(seals: &Seals, name: &str, value: &str) -> String {
-    if CREDENTIALS.iter().any(|credential| credential.eq_ignore_ascii_case(name)) {
+    if is_credential(name) {
         let scheme = value.split_once(' ').map(|(scheme, _)| scheme).filter(|scheme| {
             name.to_ascii_lowercase().ends_with("authorization")
                 && scheme.len() <= 20

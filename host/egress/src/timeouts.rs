@@ -5,7 +5,7 @@ use crate::limits::{Bound, Limits};
 use crate::message::ErrorKind;
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Less than this counts as this: as for a whole exchange ([`crate::Limits::shortest_timeout`], by default).
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -22,6 +22,15 @@ pub struct Timeouts {
     pub first_byte: Option<Duration>,
     /// Between two pieces of the answer's body.
     pub between_bytes: Option<Duration>,
+    /// When the whole ends that this exchange is a part of.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Timeouts {
+    /// Bounds of the parts.
+    pub fn new(connect: Option<Duration>, first_byte: Option<Duration>, between_bytes: Option<Duration>) -> Self {
+        Self { connect, first_byte, between_bytes, until: None }
+    }
 }
 
 impl Timeouts {
@@ -81,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn each_part_ends_at_its_bound_which_has_a_least() {
         let short = Some(Duration::from_millis(1));
-        let (limits, timeouts) = (Limits::default(), Timeouts { connect: short, first_byte: short, between_bytes: short });
+        let (limits, timeouts) = (Limits::default(), Timeouts::new(short, short, short));
         let stopped = message(timeouts.between_bytes(pending())).await;
         assert_eq!(stopped, "The answer stopped: no more of it came within 100 ms (set by the provider).");
         let silent = message(timeouts.to_first_byte(&limits, pending())).await;
@@ -92,7 +101,7 @@ mod tests {
     #[tokio::test]
     async fn the_operators_bounds_hold_whatever_a_provider_asks_for() {
         let limits = Limits { first_byte_timeout: Span(Duration::from_millis(50)), ..Limits::default() };
-        let endless = Timeouts { connect: Some(Duration::MAX), first_byte: Some(Duration::MAX), between_bytes: None };
+        let endless = Timeouts::new(Some(Duration::MAX), Some(Duration::MAX), None);
         for timeouts in [Timeouts::default(), endless] {
             assert!(timeouts.to_first_byte(&limits, std::future::ready(Ok(()))).await.is_ok());
             let silent = message(timeouts.to_first_byte(&limits, pending())).await;

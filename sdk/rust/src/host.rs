@@ -15,8 +15,9 @@ mod imports {
     pub(crate) fn send(request: Request) -> Result<Response, Error> {
         let headers = request.headers.into_iter().map(|(name, value)| wit::http::Header { name, value }).collect();
         let timeout_milliseconds = request.timeout.map(|timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
-        let Request { method, url, body, .. } = request;
-        let request = wit::http::Request { method, url, headers, body, timeout_milliseconds };
+        let Request { method, url, body, redirects, .. } = request;
+        let redirects = (redirects > 0).then_some(redirects);
+        let request = wit::http::Request { method, url, headers, body, timeout_milliseconds, redirects };
         match wit::http::send(&request) {
             Ok(response) => Ok(Response {
                 status: response.status,
@@ -41,6 +42,8 @@ mod imports {
             Wit::Tls => ErrorKind::Tls,
             Wit::Timeout => ErrorKind::Timeout,
             Wit::Protocol => ErrorKind::Protocol,
+            Wit::ResponseTooLarge => ErrorKind::ResponseTooLarge,
+            Wit::Redirect => ErrorKind::Redirect,
             Wit::Other => ErrorKind::Other,
         }
     }

@@ -93,6 +93,9 @@ pub(crate) struct More {
     /// Allow only these hosts, in place of those before.
     #[arg(long)]
     only: bool,
+    /// Allow its requests to follow redirects, to hosts that it may reach; with `=false` no more.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOLEAN")]
+    follow_redirects: Option<bool>,
     /// Allow it to read secrets in clear, or with `=false` no more. Each use is recorded.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOLEAN")]
     reveal_secrets: Option<bool>,
@@ -166,7 +169,7 @@ async fn grant(client: &Client, path: &str, id: &str, more: More) -> Result<()> 
     let path = format!("{path}/grant");
     let mut grant = client.get(&path).await?;
     let lists = [("hosts", more.hosts), ("secretHosts", more.secret_hosts)];
-    let flags = [("revealSecrets", more.reveal_secrets)];
+    let flags = [("followRedirects", more.follow_redirects), ("revealSecrets", more.reveal_secrets)];
     if more.only && lists.iter().all(|(_, given)| given.is_empty()) {
         bail!("--only goes with --host or --secret-host");
     }
@@ -199,6 +202,9 @@ fn allowed(id: &str, grant: &Value) -> String {
     let opened = hosts(&grant["secretHosts"]);
     if !opened.is_empty() {
         text += &format!("; its secrets may also go to {}", opened.join(", "));
+    }
+    if grant["followRedirects"] == true {
+        text += "; it may follow redirects";
     }
     if grant["revealSecrets"] == true {
         text += "; it may read secrets in clear";

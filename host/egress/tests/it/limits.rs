@@ -93,7 +93,8 @@ async fn an_answer_with_too_many_headers_is_none() {
         setup.options.limits.response_headers = headers;
         setup.options.limits.response_header_bytes = bytes;
         let error = setup.call().send(get(server.url("/"))).await.unwrap_err();
-        assert_eq!((error.kind, error.sent), (ErrorKind::Protocol, true), "{}", error.message);
+        assert_eq!((error.kind, error.sent), (ErrorKind::ResponseTooLarge, true), "{}", error.message);
+        assert!(error.message.contains("egress.limits.response-headers"), "{}", error.message);
     }
 }
 

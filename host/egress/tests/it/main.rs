@@ -4,5 +4,6 @@ mod failures;
 mod limits;
 mod oauth2;
 mod reach;
+mod redirects;
 mod secrets;
 mod support;

@@ -104,18 +104,6 @@ async fn what_is_not_granted_is_not_reached_and_a_grant_may_be_wider_than_the_wi
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_like_any_other() {
-    let target = Server::ok().await;
-    let location = format!("location: {}\r\n", target.url("/next"));
-    let server = Server::start(move |_| reply("302 Found", &location, b"")).await;
-    let call = Setup::new(&[&server.url(""), &target.url("")]).call();
-    let response = call.send(get(server.url("/"))).await.unwrap();
-    assert_eq!(response.status, 302);
-    assert!(response.headers.contains(&Header::new("location", target.url("/next"))));
-    assert_eq!(target.connections(), 0);
-}
-
-#[tokio::test]
 async fn cookies_are_not_kept_and_connections_are_reused_within_a_provider_only() {
     let server = Server::start(|_| reply("200 OK", "set-cookie: a=b\r\n", b"")).await;
     let broker = Broker::new(Setup::to(&server).options).unwrap();

@@ -202,7 +202,7 @@ pub(crate) fn post(url: impl Into<String>, content_type: &str, body: impl Into<V
         url: url.into(),
         headers: vec![Header::new("Content-Type", content_type)],
         body: Some(body.into()),
-        timeout_milliseconds: None,
+        ..Request::default()
     }
 }
 

@@ -48,6 +48,7 @@ impl http::Host for State {
                 .collect(),
             body: request.body,
             timeout_milliseconds: request.timeout_milliseconds,
+            redirects: request.redirects,
         };
         let response = call.send(request).await.map_err(|error| http::Error {
             kind: match error.kind {
@@ -61,6 +62,8 @@ impl http::Host for State {
                 egress::ErrorKind::Tls => http::ErrorKind::Tls,
                 egress::ErrorKind::Timeout => http::ErrorKind::Timeout,
                 egress::ErrorKind::Protocol => http::ErrorKind::Protocol,
+                egress::ErrorKind::ResponseTooLarge => http::ErrorKind::ResponseTooLarge,
+                egress::ErrorKind::Redirect => http::ErrorKind::Redirect,
                 egress::ErrorKind::Other => http::ErrorKind::Other,
             },
             message: error.message,

@@ -36,7 +36,8 @@ pub(super) fn code(error: &SendError, brief: &Brief) -> Error {
         ErrorKind::Timeout if error.sent => Error::HttpResponseTimeout,
         ErrorKind::Timeout => Error::ConnectionTimeout,
         ErrorKind::Protocol => Error::HttpProtocolError,
-        ErrorKind::InvalidRequest | ErrorKind::Other => Error::InternalError(Some(error.message.clone())),
+        ErrorKind::ResponseTooLarge => Error::HttpResponseHeaderSectionSize(None),
+        ErrorKind::InvalidRequest | ErrorKind::Redirect | ErrorKind::Other => Error::InternalError(Some(error.message.clone())),
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) fn head(request: &HostOutgoingRequest, options: Option<RequestOptions
         body: None,
         // Who bounds the parts of an exchange may take the longest time for the whole, which the broker sees to.
         timeout_milliseconds: patient.then_some(u32::MAX),
+        // Stock clients follow redirects themselves.
+        redirects: None,
     })
 }
 
@@ -64,10 +66,8 @@ fn method(method: &Method) -> &str {
 
 /// The bounds that the component sets to the parts of the exchange.
 pub(super) fn timeouts(options: Option<RequestOptions>) -> Timeouts {
-    options.map_or_else(Timeouts::default, |options| Timeouts {
-        connect: options.connect_timeout,
-        first_byte: options.first_byte_timeout,
-        between_bytes: options.between_bytes_timeout,
+    options.map_or_else(Timeouts::default, |options| {
+        Timeouts::new(options.connect_timeout, options.first_byte_timeout, options.between_bytes_timeout)
     })
 }
 

@@ -37,6 +37,10 @@ pub enum ErrorKind {
     Timeout,
     /// The answer is no HTTP.
     Protocol,
+    /// The answer has more headers than its bound.
+    ResponseTooLarge,
+    /// A redirect cannot be followed: there were too many, or it leads nowhere, or a secret would go along.
+    Redirect,
     /// Anything else.
     Other,
 }
@@ -54,9 +58,9 @@ impl From<Error> for Failure {
     /// grant or the settings, which no schedule of minutes waits for: the delivery fails at once, with the host's sentence
     /// on what would allow it, and can be retried by hand after that.
     fn from(error: Error) -> Self {
-        use ErrorKind::{Denied, InvalidRequest, RequestTooLarge, TooManyRequests};
+        use ErrorKind::{Denied, InvalidRequest, Redirect, RequestTooLarge, TooManyRequests};
         match error.kind {
-            Denied | InvalidRequest | RequestTooLarge | TooManyRequests => Self::never(error.message),
+            Denied | InvalidRequest | Redirect | RequestTooLarge | TooManyRequests => Self::never(error.message),
             _ => Self::backoff(error.message),
         }
     }

@@ -21,6 +21,8 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// For the whole exchange; the host's 10 seconds unless set.
     pub timeout: Option<Duration>,
+    /// How many redirects to follow; none unless set.
+    pub redirects: u32,
     problem: Option<String>,
 }
 
@@ -28,7 +30,7 @@ impl Request {
     /// A request without headers or body.
     pub fn new(method: impl Into<String>, url: impl AsRef<str>) -> Self {
         let (method, url) = (method.into(), url.as_ref().to_owned());
-        Self { method, url, headers: Vec::new(), body: None, timeout: None, problem: None }
+        Self { method, url, headers: Vec::new(), body: None, timeout: None, redirects: 0, problem: None }
     }
 
     /// Adds a header. An earlier one of the same name, however it is written, goes.
@@ -76,6 +78,13 @@ impl Request {
     /// For the whole exchange: 100 ms to 60 s, and never beyond the call's own time.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Follows so many redirects at most (the host's bound is 5 by default), which needs a grant of its own. Credentials and
+    /// secrets stay with their host.
+    pub fn follow_redirects(mut self, most: u32) -> Self {
+        self.redirects = most;
         self
     }
 

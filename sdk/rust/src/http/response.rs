@@ -65,7 +65,7 @@ impl Response {
     /// | status | retry |
     /// |---|---|
     /// | 408, 425, 429, 5xx | when `Retry-After` says, else by the schedule |
-    /// | 3xx | never: redirects are not followed |
+    /// | 3xx | never: redirects are not followed unless the request asks for it |
     /// | 410 and every other 4xx | never |
     pub fn failure(&self) -> Failure {
         self.failure_retrying(&[])

@@ -6,4 +6,5 @@ mod hosts;
 mod oauth2;
 mod own_listener;
 mod reach;
+mod redirects;
 mod secrets;
