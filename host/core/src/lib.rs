@@ -19,9 +19,12 @@
 //! | [`manifest`] | what a provider says of itself, checked |
 //! | [`secret_hosts`] | the hosts that one secret may go to |
 //! | [`oauth2`] | access tokens that the host fetches |
+//! | [`client_certificate`] | the certificate that a connection shows to its hosts |
+//! | `keyword` | what the host's own schema keywords have in common |
 //! | [`grant`] | what an operator allows a provider |
 //! | `schema` | the JSON Schemas of ids, times and patterns |
 
+pub mod client_certificate;
 pub mod connection;
 pub mod delivery;
 pub mod event;
@@ -29,6 +32,7 @@ pub mod grant;
 pub mod host_pattern;
 pub mod id;
 pub mod json;
+mod keyword;
 pub mod manifest;
 pub mod oauth2;
 pub mod rate_limit;

@@ -3,7 +3,7 @@
 use crate::host_pattern::{HostPattern, Section};
 use crate::id::{PluginId, ProviderId};
 use crate::subscription::EventPattern;
-use crate::{oauth2, secret_hosts};
+use crate::{client_certificate, oauth2, secret_hosts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -201,8 +201,10 @@ impl Manifest {
         }
         secret_hosts::check(&config.schema, Section::Config, &knows).map_err(bad("config"))?;
         oauth2::check(&config.schema, false).map_err(bad("config"))?;
+        client_certificate::check(&config.schema, false).map_err(bad("config"))?;
         if let Some(connection) = &connection {
             oauth2::check(&connection.schema, true).map_err(bad("connection"))?;
+            client_certificate::check(&connection.schema, true).map_err(bad("connection"))?;
             secret_hosts::check(&connection.schema, Section::Connection, &knows).map_err(bad("connection"))?;
         }
         if draft.rate.is_some_and(|rate| rate.calls == 0 || rate.per_milliseconds == 0) {

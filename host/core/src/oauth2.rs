@@ -13,6 +13,7 @@
 //! placeholder of a token there, which the host fetches when the first request carries it, keeps until it expires, and renews
 //! when a target answers 401. If a setting that it needs is absent, the field is absent too.
 
+use crate::keyword::{is_secret, only_field};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -96,23 +97,10 @@ pub fn find(schema: &Value) -> Option<(&str, &Value, Keyword)> {
 /// # Errors
 /// A sentence with what is wrong.
 pub fn check(schema: &Value, of_connection: bool) -> Result<(), String> {
-    let uses = uses(schema, 0);
-    if uses == 0 {
-        return Ok(());
-    }
+    let Some((name, field)) = only_field(schema, KEYWORD, of_connection, &|_| true)? else { return Ok(()) };
     let none = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
-    let fields: Vec<_> = properties.iter().filter_map(|(name, field)| Some((name, field, field.get(KEYWORD)?))).collect();
-    let [(name, field, keyword)] = fields[..] else {
-        return Err(format!("`{KEYWORD}` stands in one field at the top level of a connection's schema"));
-    };
-    if !of_connection || uses > 1 {
-        return Err(format!("`{KEYWORD}` stands in one field at the top level of a connection's schema"));
-    }
-    let is_secret = |field: Option<&Value>| field.and_then(|field| field.get("writeOnly")) == Some(&Value::Bool(true));
-    if !is_secret(Some(field)) {
-        return Err(format!("`{KEYWORD}` at /properties/{name} stands beside no `writeOnly`"));
-    }
+    let keyword = field.get(KEYWORD).unwrap_or(&Value::Null);
     if schema.get("required").and_then(Value::as_array).is_some_and(|required| required.iter().any(|known| known == name)) {
         return Err(format!("/properties/{name} has `{KEYWORD}`, so nobody can fill it in and it cannot be required"));
     }
@@ -136,19 +124,6 @@ pub fn check(schema: &Value, of_connection: bool) -> Result<(), String> {
         return Err(wrong(format!("tokenUrl `{url}` is no URL of a host")));
     }
     Ok(())
-}
-
-/// How often the keyword stands in a schema. A field may have its name; the schema of such a one is not the keyword's object.
-fn uses(schema: &Value, depth: usize) -> usize {
-    const DEEPEST: usize = 64;
-    if depth > DEEPEST {
-        return 0;
-    }
-    match schema {
-        Value::Object(map) => map.iter().map(|(key, inner)| usize::from(key == KEYWORD) + uses(inner, depth + 1)).sum(),
-        Value::Array(items) => items.iter().map(|inner| uses(inner, depth + 1)).sum(),
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

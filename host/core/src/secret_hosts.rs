@@ -10,13 +10,11 @@
 //! hosts to it ([`Grant::secret_hosts`](crate::grant::Grant::secret_hosts)).
 
 use crate::host_pattern::{HostPattern, Section};
+use crate::keyword::DEEPEST;
 use serde_json::Value;
 
 /// The keyword.
 pub const KEYWORD: &str = "x-hosts";
-
-/// How deep a schema is looked into. One that is nested deeper is no usable schema.
-const DEEPEST: usize = 64;
 
 /// What the keyword says in this place of a schema; none if it does not stand here.
 ///

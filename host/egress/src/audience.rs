@@ -57,7 +57,12 @@ impl Call {
 
     /// Refuses to put a secret into a request that goes where the secret may not.
     pub(crate) fn judge_audience(&self, entry: &Entry, url: &Url) -> Result<(), Denial> {
-        let Audience { section, path, hosts } = &entry.secret.audience;
+        self.judge_secret(&entry.secret.audience, entry.leads_to(url), url)
+    }
+
+    /// Refuses to let a secret with this audience go to `url`, unless it is itself a URL that leads there.
+    pub(crate) fn judge_secret(&self, audience: &Audience, leads_there: bool, url: &Url) -> Result<(), Denial> {
+        let Audience { section, path, hosts } = audience;
         let wish = &self.settings().wish;
         let (allowed, rule) = match (hosts, section) {
             (Some(hosts), _) => {
@@ -74,7 +79,7 @@ impl Call {
                      that the subscription's settings choose",
                     list(own())
                 );
-                (self.fits(own(), url) || entry.leads_to(url), rule)
+                (self.fits(own(), url) || leads_there, rule)
             }
         };
         let for_signing = hosts.as_ref().is_some_and(|hosts| hosts.is_empty());

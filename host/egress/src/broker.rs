@@ -3,6 +3,8 @@
 use crate::address::{AllowRule, Policy};
 use crate::audience::Audience;
 use crate::check::Prepared;
+use crate::client_certificate::ClientCertificate;
+use crate::clients::Clients;
 use crate::connecting::Connecting;
 use crate::failure::{Failure, classify};
 use crate::headers;
@@ -17,14 +19,14 @@ use crate::timeouts::Timeouts;
 use crate::transport;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use postern_core::delivery::Exchange;
 use postern_core::grant::Grant;
 use postern_core::host_pattern::HostPattern;
 use postern_core::id::ProviderId;
 use rustls::RootCertStore;
 use serde_json::{Map, Value};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -109,8 +111,8 @@ struct Inner {
     user_agent: HeaderValue,
     tls: rustls::ClientConfig,
     look_up: LookUp,
-    /// One for each provider: what is pooled was judged by this broker's rules, and no two providers share a connection.
-    clients: RwLock<HashMap<ProviderId, reqwest::Client>>,
+    /// What is pooled was judged by this broker's rules, and no two providers share a connection.
+    clients: Clients,
     tokens: Tokens,
 }
 
@@ -183,7 +185,7 @@ impl Broker {
             user_agent,
             tls: transport::tls_config(roots)?,
             look_up,
-            clients: RwLock::default(),
+            clients: Clients::default(),
             tokens: Tokens::default(),
         })))
     }
@@ -209,7 +211,7 @@ impl Broker {
 
     /// Forgets a provider that was removed: its unused connections and its access tokens.
     pub fn forget(&self, provider: &ProviderId) {
-        self.0.clients.write().remove(provider);
+        self.0.clients.forget(provider);
         self.0.tokens.forget(provider);
     }
 
@@ -217,17 +219,10 @@ impl Broker {
         &self.0.tokens
     }
 
-    fn client(&self, provider: &ProviderId) -> reqwest::Result<reqwest::Client> {
-        if let Some(client) = self.0.clients.read().get(provider) {
-            return Ok(client.clone());
-        }
-        let mut clients = self.0.clients.write();
-        if let Some(client) = clients.get(provider) {
-            return Ok(client.clone());
-        }
-        let client = transport::client(&self.0.tls, self.0.addresses.clone(), self.0.look_up.clone(), &self.0.limits)?;
-        clients.insert(provider.clone(), client.clone());
-        Ok(client)
+    fn client(&self, provider: &ProviderId, certificate: Option<&ClientCertificate>) -> reqwest::Result<reqwest::Client> {
+        let inner = &self.0;
+        let make = || transport::client(&inner.tls, certificate, inner.addresses.clone(), inner.look_up.clone(), &inner.limits);
+        inner.clients.get(provider, certificate, make)
     }
 }
 
@@ -371,7 +366,10 @@ impl Call {
         timeouts: Timeouts,
         record: &mut Record<'_>,
     ) -> Result<(Response, u64), Failure> {
-        let client = self.broker.client(&self.settings.provider).map_err(|error| classify(&error))?;
+        let certificate = self.seals().certificate().filter(|certificate| {
+            prepared.url.scheme() == "https" && self.judge_secret(&certificate.audience, false, &prepared.url).is_ok()
+        });
+        let client = self.broker.client(&self.settings.provider, certificate).map_err(|error| classify(&error))?;
         let mut outgoing = reqwest::Request::new(prepared.method, prepared.url);
         *outgoing.headers_mut() = prepared.headers;
         if !prepared.body.is_empty() {

@@ -1,9 +1,11 @@
 //! What needs a certificate of its own, so cannot be tested from outside.
 
 use super::*;
+use postern_core::host_pattern::Section;
 use postern_core::retry::Span;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -261,4 +263,80 @@ async fn a_server_without_tls_is_told_as_such() {
     });
     let error = call(address, RootCertStore::empty()).send(get(address)).await.unwrap_err();
     assert_eq!((error.kind, error.sent), (ErrorKind::Tls, false), "{}", error.message);
+}
+
+/// A server that asks every client for a certificate, and how many each connection showed.
+async fn asking() -> (SocketAddr, Arc<Mutex<Vec<usize>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shown) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut clients = RootCertStore::empty();
+    clients.add(CertificateDer::from_pem_slice(include_bytes!("../tests/data/client.pem")).unwrap()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider.clone());
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tests/data/server-key.pem")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap())
+        .with_single_cert(vec![certificate()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let seen = shown.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            seen.lock().push(stream.get_ref().1.peer_certificates().map_or(0, <[_]>::len));
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while let Ok(byte) = stream.read_u8().await {
+                    request.push(byte);
+                    if request.ends_with(b"\r\n\r\n") {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                        stream.flush().await.unwrap();
+                        request.clear();
+                    }
+                }
+            });
+        }
+    });
+    (address, shown)
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_hosts_that_it_is_for_over_connections_of_its_own() {
+    let (address, shown) = asking().await;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate()).unwrap();
+    let options = Options { allow: vec!["localhost".parse().unwrap()], ..Options::default() };
+    let broker = Broker::with_roots(options, roots).unwrap();
+    let pem = concat!(include_str!("../tests/data/client.pem"), include_str!("../tests/data/client-key.pem"));
+    let own = format!("localhost:{}", address.port());
+    let send = async |provider: &str, hosts: Option<Option<&[&str]>>| {
+        let mut seals = Seals::new();
+        if let Some(hosts) = hosts {
+            let hosts = hosts.map(|hosts| hosts.iter().map(|host| host.parse().unwrap()).collect());
+            let audience = Audience { section: Section::Connection, path: "/certificate".into(), hosts };
+            seals.show(ClientCertificate::from_pem(pem).unwrap().with_audience(audience));
+        }
+        let hosts: Vec<HostPattern> = vec![own.parse().unwrap()];
+        let call = broker.call(CallSettings {
+            provider: provider.parse().unwrap(),
+            wish: hosts.clone().into(),
+            grant: Arc::new(Grant { hosts, ..Grant::default() }),
+            config: Arc::default(),
+            connection: None,
+            seals,
+            deadline: Instant::now() + Duration::from_secs(30),
+        });
+        assert_eq!(call.send(get(address)).await.unwrap().status, 200);
+        shown.lock().clone()
+    };
+    assert_eq!(send("test.one", None).await, [0], "none is there to be shown");
+    assert_eq!(send("test.one", Some(Some(&["elsewhere.example"]))).await, [0], "not for this host, so the same connection does");
+    assert_eq!(send("test.one", Some(Some(&[&own]))).await, [0, 1]);
+    assert_eq!(send("test.one", Some(None)).await, [0, 1], "a host that the manifest names; the connection is there already");
+    assert_eq!(send("test.one", None).await, [0, 1], "the connection without a certificate is there too");
+    assert_eq!(send("test.two", Some(None)).await, [0, 1, 1], "another provider shares nothing");
+    broker.forget(&"test.one".parse().unwrap());
+    assert_eq!(send("test.one", Some(None)).await, [0, 1, 1, 1]);
 }

@@ -28,7 +28,9 @@
 //! | [`message`] | requests, answers, errors |
 //! | `check` | the rules of a request in their order |
 //! | `headers` | the rules of headers |
-//! | `transport` | HTTP clients: TLS, pools, deadlines of connecting |
+//! | [`client_certificate`] | certificates that clients show |
+//! | `clients` | which HTTP client a request goes through |
+//! | `transport` | how HTTP clients are made: TLS, pools, deadlines of connecting |
 //! | `connecting` | what a connection knows of its request, and the request learns of it |
 //! | `redirect` | where answers lead, for who may follow |
 //! | `failure` | what an error of the client means |
@@ -42,6 +44,8 @@ pub mod admission;
 pub mod audience;
 pub mod broker;
 mod check;
+pub mod client_certificate;
+mod clients;
 mod connecting;
 mod failure;
 mod headers;
@@ -63,6 +67,7 @@ pub use address::AllowRule;
 pub use admission::Admission;
 pub use audience::Audience;
 pub use broker::{Broker, Call, CallSettings, Error, Options, Witness};
+pub use client_certificate::ClientCertificate;
 pub use limits::Limits;
 pub use message::{ErrorKind, Header, Request, Response, SendError};
 pub use oauth2::ClientCredentials;

@@ -241,7 +241,11 @@ struct Fetch<'a> {
 
 impl<'a> Fetch<'a> {
     fn new(outer: &'a Call, credentials: &ClientCredentials) -> Self {
-        let (request, seals) = credentials.request();
+        let (request, mut seals) = credentials.request();
+        // A login server may want to see the same certificate (RFC 8705).
+        if let Some(certificate) = outer.seals().certificate() {
+            seals.show(certificate.clone());
+        }
         let settings = outer.settings();
         let broker: &Broker = outer.broker();
         let inner = broker.call(CallSettings {

@@ -4,6 +4,7 @@
 //! leaks is worth nothing afterwards, and one that was guessed or kept from another call stands for nothing.
 
 use crate::audience::Audience;
+use crate::client_certificate::ClientCertificate;
 use crate::oauth2::ClientCredentials;
 use crate::redact::Needles;
 use std::fmt;
@@ -54,6 +55,7 @@ impl fmt::Debug for Secret {
 pub struct Seals {
     pub(crate) entries: Vec<Entry>,
     token: Option<SealedToken>,
+    certificate: Option<ClientCertificate>,
     needles: OnceLock<Needles>,
 }
 
@@ -107,6 +109,15 @@ impl Seals {
         placeholder
     }
 
+    /// Has this certificate shown to servers that ask for one and that it is for. A call has one at most.
+    pub fn show(&mut self, certificate: ClientCertificate) {
+        self.certificate = Some(certificate);
+    }
+
+    pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_ref()
+    }
+
     /// What the access token is fetched with, if there is to be one.
     pub(crate) fn token_source(&self) -> Option<&ClientCredentials> {
         self.token.as_ref().map(|token| &*token.credentials)
@@ -125,7 +136,12 @@ impl Seals {
 
     /// The same secrets with this access token. The one before stays a secret.
     pub(crate) fn with_token(&self, secret: Secret) -> Self {
-        let mut seals = Self { entries: self.entries.clone(), token: self.token.clone(), needles: OnceLock::new() };
+        let mut seals = Self {
+            entries: self.entries.clone(),
+            token: self.token.clone(),
+            certificate: self.certificate.clone(),
+            needles: OnceLock::new(),
+        };
         if let Some(before) = self.token() {
             seals.seal(before.clone());
         }

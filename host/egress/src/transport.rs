@@ -1,7 +1,8 @@
-//! The HTTP clients: one for each provider, so that no connection is ever shared between two.
+//! How HTTP clients are made: TLS, pools, deadlines of connecting.
 
 use crate::address::Policy;
 use crate::broker::Error;
+use crate::client_certificate::ClientCertificate;
 use crate::connecting::{Connecting, resumption};
 use crate::limits::{Bound, Limits};
 use crate::resolve::{LookUp, Resolver};
@@ -75,6 +76,7 @@ pub(crate) fn tls_config(roots: RootCertStore) -> Result<ClientConfig, rustls::E
 /// A client that follows no redirect, knows no proxy and keeps no cookie.
 pub(crate) fn client(
     tls: &ClientConfig,
+    certificate: Option<&ClientCertificate>,
     policy: Arc<Policy>,
     look_up: LookUp,
     limits: &Limits,
@@ -82,6 +84,9 @@ pub(crate) fn client(
     let mut tls = tls.clone();
     // The clone would share the store, and a resumed session tells the server that two providers are one client.
     tls.resumption = resumption();
+    if let Some(certificate) = certificate {
+        tls.client_auth_cert_resolver = certificate.resolver();
+    }
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())

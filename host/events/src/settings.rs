@@ -5,7 +5,7 @@ use crate::walk::{fill_defaults, walk};
 use crate::{Violation, schema};
 use postern_core::host_pattern::HostPattern;
 use postern_core::manifest::{SECRET_MARK, SettingsSchema};
-use postern_core::{oauth2, secret_hosts};
+use postern_core::{client_certificate, oauth2, secret_hosts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -120,6 +120,11 @@ impl Form {
     /// The field that the host fills with an access token, with its schema and how the token is fetched, if there is one.
     pub fn token(&self) -> Option<(&str, &Value, oauth2::Keyword)> {
         oauth2::find(&self.schema)
+    }
+
+    /// The field with the certificate that the host shows to servers, if there is one.
+    pub fn client_certificate(&self) -> Option<&str> {
+        client_certificate::find(&self.schema)
     }
 
     /// The templates among the fields of accepted settings, by pointer; fields with nothing to render are left out.

@@ -1,6 +1,5 @@
 //! What the schedule has to know of subscriptions.
 
-use super::settings::Opened;
 use super::{Catalog, Prepared, Provider, ProviderState};
 use crate::schedule::{Lane, Lanes, Quota};
 use postern_core::host_pattern::Section;

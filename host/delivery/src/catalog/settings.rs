@@ -4,7 +4,7 @@ use super::{kept, token};
 use crate::Error;
 use postern_core::host_pattern::{HostPattern, Section};
 use postern_core::manifest::SECRET_MARK;
-use postern_egress::{Audience, ClientCredentials, Seals, Secret};
+use postern_egress::{Audience, ClientCertificate, ClientCredentials, Seals, Secret};
 use postern_events::settings::{Accepted, Form, Secrets, render};
 use postern_events::template::{Context, Template};
 use postern_events::{Violation, schema};
@@ -23,6 +23,8 @@ pub(crate) struct Opened {
     secrets: Vec<SecretField>,
     /// The field that the host fills with an access token, and how it is fetched.
     token: Option<(String, ClientCredentials)>,
+    /// What is shown to servers that ask who calls.
+    certificate: Option<ClientCertificate>,
 }
 
 pub(super) struct SecretField {
@@ -82,7 +84,8 @@ impl Opened {
         let templates = form.templates(&mut value).map_err(|violations| violations[0].to_string())?;
         let Value::Object(clear) = value else { return Err("the settings are no object".into()) };
         let token = token::source(form, &clear, &secrets);
-        Ok(Self { clear: Arc::new(clear), version: form.version(), templates, secrets, token })
+        let certificate = certificate(form, &clear, &secrets)?;
+        Ok(Self { clear: Arc::new(clear), version: form.version(), templates, secrets, token, certificate })
     }
 
     /// Settings that fit no schema now, with the secrets that are stored in them, so that a change may keep those. They are
@@ -97,7 +100,7 @@ impl Opened {
             }
         }
         let clear = if let Value::Object(clear) = value { clear } else { Map::new() };
-        Self { clear: Arc::new(clear), version: 0, templates: Vec::new(), secrets, token: None }
+        Self { clear: Arc::new(clear), version: 0, templates: Vec::new(), secrets, token: None, certificate: None }
     }
 
     /// With [`SECRET_MARK`] in the places of secrets.
@@ -149,6 +152,9 @@ impl Opened {
         if let (Some((name, credentials)), Value::Object(map)) = (&self.token, &mut value) {
             map.insert(name.clone(), seals.seal_token(credentials.clone()).into());
         }
+        if let Some(certificate) = &self.certificate {
+            seals.show(certificate.clone());
+        }
         if let Some(context) = context {
             render(&self.templates, &mut value, context)?;
         }
@@ -166,11 +172,33 @@ pub(crate) fn accept(
 ) -> Result<Accepted, Vec<Violation>> {
     let accepted = form.accept(offered, &|path| before.is_some_and(|before| before.has_secret(path))).and_then(|accepted| {
         let misused = before.map(|before| kept::misused(form, &accepted, before, hosts)).unwrap_or_default();
-        if misused.is_empty() { Ok(accepted) } else { Err(misused) }
+        let unfit = unfit_certificate(form, &accepted);
+        if misused.is_empty() && unfit.is_none() { Ok(accepted) } else { Err(misused.into_iter().chain(unfit).collect()) }
     });
     accepted.map_err(|violations| {
         violations.into_iter().map(|violation| Violation::new(format!("{place}{}", violation.path), violation.message)).collect()
     })
+}
+
+/// What is wrong with a client's certificate that was given now.
+fn unfit_certificate(form: &Form, accepted: &Accepted) -> Option<Violation> {
+    let path = format!("/{}", form.client_certificate()?);
+    let reason = ClientCertificate::from_pem(accepted.secrets.get(&path)?).err()?;
+    Some(Violation::new(path, format!("this is to be a certificate and its private key, both in PEM. {reason}")))
+}
+
+/// The client's certificate in settings, if there is one.
+fn certificate(form: &Form, clear: &Map<String, Value>, secrets: &[SecretField]) -> Result<Option<ClientCertificate>, String> {
+    let Some(name) = form.client_certificate() else { return Ok(None) };
+    let path = format!("/{name}");
+    let (Some(text), Some(field)) =
+        (clear.get(name).and_then(Value::as_str), secrets.iter().find(|field| field.path == path))
+    else {
+        return Ok(None);
+    };
+    let read = ClientCertificate::from_pem(text).map_err(|reason| format!("the certificate at {path}: {reason}"))?;
+    let audience = Audience { section: Section::Connection, path, hosts: field.hosts.clone() };
+    Ok(Some(read.with_audience(audience)))
 }
 
 /// Adds to the secrets that were given now those that marks keep.

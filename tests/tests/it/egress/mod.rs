@@ -8,3 +8,4 @@ mod own_listener;
 mod reach;
 mod redirects;
 mod secrets;
+mod tls;
