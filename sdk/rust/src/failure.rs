@@ -45,6 +45,17 @@ impl Failure {
         Self { message: message.into(), retry: Retry::Never }
     }
 
+    /// With the wait that the target asked for, if it did and a retry may help: what can never succeed stays so.
+    ///
+    /// For a target that says it in the body: [`http::seconds`](crate::http::seconds) reads the number.
+    #[must_use]
+    pub fn waiting(mut self, delay: Option<Duration>) -> Self {
+        if let (Some(delay), Retry::Backoff | Retry::After(_)) = (delay, self.retry) {
+            self.retry = Retry::After(delay.min(LONGEST_DELAY));
+        }
+        self
+    }
+
     /// Puts what was being done in front of the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
@@ -83,6 +94,16 @@ impl From<serde_json::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_kept_where_a_retry_may_help() {
+        let wait = Some(Duration::from_millis(1500));
+        assert_eq!(Failure::backoff("x").waiting(wait).retry, Retry::After(Duration::from_millis(1500)));
+        assert_eq!(Failure::after(LONGEST_DELAY, "x").waiting(wait).retry, Retry::After(Duration::from_millis(1500)));
+        assert_eq!(Failure::backoff("x").waiting(Some(Duration::MAX)).retry, Retry::After(LONGEST_DELAY));
+        assert_eq!(Failure::backoff("x").waiting(None).retry, Retry::Backoff);
+        assert_eq!(Failure::never("x").waiting(wait).retry, Retry::Never);
+    }
 
     #[test]
     fn a_message_is_cut_at_a_characters_end() {

@@ -15,6 +15,7 @@ mod retry_after;
 pub use error::{Error, ErrorKind};
 pub use request::Request;
 pub use response::Response;
+pub use retry_after::seconds;
 
 /// `GET`.
 pub fn get(url: impl AsRef<str>) -> Request {

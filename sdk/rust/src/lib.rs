@@ -47,6 +47,8 @@
 //! | [`failure`] | failures and retries |
 //! | [`http`], [`log`], [`secrets`], [`clock`] | what the host offers |
 //! | [`secret`], [`template`] | fields that the host treats specially |
+//! | [`notice`] | any event as a message for people |
+//! | [`text`] | shortening and escaping |
 //! | [`testing`] | a host for tests |
 
 // The generated bindings name this crate from outside, as `export!` does in a provider's crate.
@@ -68,6 +70,7 @@ mod host;
 pub mod http;
 pub mod log;
 pub mod manifest;
+pub mod notice;
 pub mod provider;
 pub mod schema;
 pub mod secret;
@@ -75,10 +78,12 @@ pub mod secrets;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod text;
 
 pub use delivery::{Delivery, Entity, Event, OptionItem, OptionsRequest, Payload, Receipt, Settings, SettingsKind, Subscription};
 pub use failure::{Failure, Retry};
 pub use manifest::Manifest;
+pub use notice::Notice;
 pub use provider::{ListOptions, MigrateConfig, NoConnection, Provider, Reconcile, TestConnection};
 pub use secret::Secret;
 pub use template::Template;
@@ -86,8 +91,8 @@ pub use template::Template;
 /// What a provider's source usually needs. `Deserialize` and `JsonSchema` come from crates that it depends on itself.
 pub mod prelude {
     pub use crate::{
-        Delivery, Failure, ListOptions, Manifest, MigrateConfig, NoConnection, OptionItem, OptionsRequest, Provider, Receipt,
-        Reconcile, Retry, Secret, Settings, SettingsKind, Template, TestConnection, http, log, template,
+        Delivery, Failure, ListOptions, Manifest, MigrateConfig, NoConnection, Notice, OptionItem, OptionsRequest, Provider,
+        Receipt, Reconcile, Retry, Secret, Settings, SettingsKind, Template, TestConnection, http, log, template,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -23,14 +23,23 @@
 //! assert_eq!(host.requests()[0].url, "https://example.com");
 //! ```
 //!
+//! A fake of the target ([`Server`]) answers whatever comes, by its state, as the vendor documents; [`seed_events`] are the
+//! events that every provider should deliver well, and [`assert_goldens`] compares what it sends with files.
+//!
 //! The test host checks nothing: it does not know grants, schemas or templates. What the real host does with them is
 //! tested there.
 
+mod fake;
+mod golden;
 mod host;
 pub(crate) mod imports;
+mod seed;
 
 pub use crate::manifest::Description;
+pub use fake::{Server, form_fields, header, json_body, json_response, query_fields, response, url_path};
+pub use golden::{REWRITE, assert_goldens};
 pub use host::Host;
+pub use seed::{SeedEvent, seed_events};
 
 use crate::delivery::{Entity, OptionItem, Receipt, SettingsKind, Subscription};
 use crate::{Failure, Provider, calls, contract};
@@ -97,6 +106,12 @@ impl TestDelivery {
     /// When the attempt began, in RFC 3339.
     pub fn attempted_at(mut self, time: impl Into<String>) -> Self {
         self.0.attempted_at = time.into();
+        self
+    }
+
+    /// Whether an administrator only tries the subscription out.
+    pub fn test(mut self, test: bool) -> Self {
+        self.0.test = test;
         self
     }
 

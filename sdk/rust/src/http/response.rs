@@ -1,6 +1,7 @@
 //! An answer, and what its status means for a delivery.
 
 use super::retry_after;
+use crate::text::{Limit, one_line};
 use crate::{Failure, clock};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -82,7 +83,20 @@ impl Response {
         }
     }
 
+    /// Like [`failure`](Self::failure), with the reason that the target gave in place of the body: the `message` of an error in
+    /// JSON, say. An empty reason leaves the body.
+    pub fn failure_because(&self, reason: &str) -> Failure {
+        let Failure { message, retry } = self.failure();
+        let reason = quote(reason);
+        let message = if reason.is_empty() { message } else { self.describe_with(&reason) };
+        Failure { message, retry }
+    }
+
     fn describe(&self) -> String {
+        self.describe_with(&quote(&self.text()))
+    }
+
+    fn describe_with(&self, text: &str) -> String {
         let meaning = match self.status {
             300..=399 => match self.header("location") {
                 Some(location) => format!(" (redirects are not followed; it points to {})", quote(location)),
@@ -94,7 +108,6 @@ impl Response {
             429 => " (too many requests)".to_owned(),
             _ => String::new(),
         };
-        let text = quote(&self.text());
         let separator = if text.is_empty() { "" } else { ": " };
         format!("the target answered HTTP {}{meaning}{separator}{text}", self.status)
     }
@@ -102,20 +115,9 @@ impl Response {
 
 /// The beginning of a text, on one line.
 fn quote(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        // Words without end are cut as well.
-        line.extend(word.chars().take(QUOTED + 1));
-        if let Some((cut, _)) = line.char_indices().nth(QUOTED) {
-            line.truncate(cut);
-            line.push('…');
-            break;
-        }
-    }
-    line
+    // An answer may have a megabyte; what is quoted is in its beginning.
+    let beginning = &text[..text.floor_char_boundary(64 * QUOTED)];
+    Limit::characters(QUOTED).shorten(&one_line(beginning)).into_owned()
 }
 
 #[cfg(test)]
@@ -159,6 +161,16 @@ mod tests {
     fn a_failure_quotes_one_short_line() {
         assert_eq!(answer(400, &[], " no\r\n good \u{1b}[31m").failure().message, "the target answered HTTP 400: no good [31m");
         let message = answer(500, &[], &"ä".repeat(10_000)).failure().message;
-        assert_eq!(message.chars().count(), "the target answered HTTP 500: ".len() + 201);
+        assert_eq!(message.chars().count(), "the target answered HTTP 500: ".len() + QUOTED);
+        assert!(message.ends_with('…'));
+    }
+
+    #[test]
+    fn a_failure_gives_the_targets_own_reason() {
+        let busy = answer(429, &[("retry-after", "7")], r#"{"error": {"message": "slow\ndown"}}"#);
+        let failure = busy.failure_because("slow\ndown");
+        assert_eq!(failure.message, "the target answered HTTP 429 (too many requests): slow down");
+        assert_eq!(failure.retry, Retry::After(Duration::from_secs(7)));
+        assert_eq!(answer(400, &[], "no").failure_because(" ").message, "the target answered HTTP 400: no");
     }
 }

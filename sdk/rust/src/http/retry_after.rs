@@ -20,6 +20,17 @@ pub(super) fn parse(value: &str, date: Option<&str>, now: SystemTime) -> Option<
     Some(delay.min(LONGEST_DELAY))
 }
 
+/// A number of seconds, as some targets write into their answers' bodies, perhaps with a fraction: `0.65`. At most a day,
+/// rounded up to whole milliseconds; `None` for what is no time to wait.
+pub fn seconds(number: f64) -> Option<Duration> {
+    let milliseconds = (number * 1000.0).ceil();
+    if !milliseconds.is_finite() || milliseconds < 0.0 {
+        return None;
+    }
+    // A number beyond the type's range becomes its greatest.
+    Some(Duration::from_millis(milliseconds as u64).min(LONGEST_DELAY))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +51,17 @@ mod tests {
         assert_eq!(parse("99999999999999999999999"), Some(LONGEST_DELAY));
         for nonsense in ["", "-1", "1.5", "soon", "Sun, 06 Nov"] {
             assert_eq!(parse(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(seconds(0.65), Some(Duration::from_millis(650)));
+        assert_eq!(seconds(1.0001), Some(Duration::from_millis(1001)));
+        assert_eq!(seconds(0.0), Some(Duration::ZERO));
+        assert_eq!(seconds(1e300), Some(LONGEST_DELAY));
+        for nonsense in [-1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(seconds(nonsense), None);
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a test says to the provider's host, and asks it afterwards.
 
+use super::fake::Server;
 use crate::http::{Error, ErrorKind, Request, Response};
 use crate::log::Level;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 thread_local! {
     pub(super) static STATE: RefCell<State> = RefCell::default();
@@ -12,6 +14,7 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) answers: VecDeque<Result<Response, Error>>,
+    pub(super) server: Option<Rc<RefCell<dyn Server>>>,
     pub(super) requests: Vec<Request>,
     pub(super) logs: Vec<(Level, String)>,
     pub(super) fatal: Option<String>,
@@ -19,7 +22,8 @@ pub(super) struct State {
     pub(super) reveal: bool,
 }
 
-/// The host of the calls that this thread makes. It answers requests from a script and keeps what it was given.
+/// The host of the calls that this thread makes. It answers requests from a script, or by a fake of the target, and keeps
+/// what it was given.
 #[derive(Debug)]
 pub struct Host(());
 
@@ -31,10 +35,25 @@ impl Host {
         Self(())
     }
 
+    /// Answers all requests by a fake of the target, which is returned to be looked at. What [`answer`](Self::answer) and
+    /// [`fail`](Self::fail) put down comes first, so that a fault can be put in front of a fake.
+    ///
+    /// ```
+    /// # use postern_provider::http::{self, Request};
+    /// # use postern_provider::testing::{self, Host};
+    /// let host = Host::new();
+    /// host.serve(|request: &Request| Ok(testing::response(if request.url.ends_with("/ok") { 204 } else { 404 }, &[], "")));
+    /// assert_eq!(http::get("https://example.com/ok").send().unwrap().status, 204);
+    /// ```
+    pub fn serve<S: Server + 'static>(&self, server: S) -> Rc<RefCell<S>> {
+        let server = Rc::new(RefCell::new(server));
+        STATE.with_borrow_mut(|state| state.server = Some(server.clone()));
+        server
+    }
+
     /// The answer to the next request that has none yet.
     pub fn answer(&self, status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) {
-        let headers = headers.iter().map(|(name, value)| (name.to_lowercase(), (*value).to_owned())).collect();
-        let response = Response { status, headers, body: body.into(), truncated: false };
+        let response = super::response(status, headers, body);
         STATE.with_borrow_mut(|state| state.answers.push_back(Ok(response)));
     }
 

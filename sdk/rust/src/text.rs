@@ -1,0 +1,177 @@
+//! Texts that must fit a target: shortened with a visible mark, and escaped.
+//!
+//! ```
+//! use postern_provider::text::{Limit, escape_markup};
+//! assert_eq!(Limit::characters(8).shorten("Disk full on db-1"), "Disk fu…");
+//! assert_eq!(Limit::characters(12).shorten_escaped("a < b and c", escape_markup), "a &lt; b an…");
+//! ```
+
+use std::borrow::Cow;
+
+/// What stands where a text was cut.
+pub const MARK: char = '…';
+
+/// How long a text may be, in the unit that the target counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    most: usize,
+    unit: Unit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Characters,
+    Utf16,
+    Bytes,
+}
+
+impl Limit {
+    /// So many characters (Unicode scalar values).
+    pub const fn characters(most: usize) -> Self {
+        Self { most, unit: Unit::Characters }
+    }
+
+    /// So many UTF-16 code units: what a target written in JavaScript or Java calls characters.
+    pub const fn utf16(most: usize) -> Self {
+        Self { most, unit: Unit::Utf16 }
+    }
+
+    /// So many bytes of UTF-8.
+    pub const fn bytes(most: usize) -> Self {
+        Self { most, unit: Unit::Bytes }
+    }
+
+    /// How long a text is, in this limit's unit.
+    pub fn length(self, text: &str) -> usize {
+        match self.unit {
+            Unit::Characters => text.chars().count(),
+            Unit::Utf16 => text.encode_utf16().count(),
+            Unit::Bytes => text.len(),
+        }
+    }
+
+    /// Whether a text fits.
+    pub fn fits(self, text: &str) -> bool {
+        self.length(text) <= self.most
+    }
+
+    /// The text itself if it fits, else its beginning and [`MARK`], which fit together. No character is cut in two. A limit that
+    /// leaves no room for the mark gives an empty text.
+    pub fn shorten(self, text: &str) -> Cow<'_, str> {
+        if self.fits(text) {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(self.cut(text, |character, escaped| escaped.push(character)))
+    }
+
+    /// Escapes a text and shortens what comes out, so that no escape is cut in two either. `escape` appends one character as
+    /// the target wants it: [`escape_markup`], [`escape_markdown`].
+    pub fn shorten_escaped(self, text: &str, escape: impl Fn(char, &mut String)) -> String {
+        let whole = escaped(text, &escape);
+        if self.fits(&whole) { whole } else { self.cut(text, escape) }
+    }
+
+    fn cut(self, text: &str, escape: impl Fn(char, &mut String)) -> String {
+        let Some(room) = self.most.checked_sub(self.length(MARK.encode_utf8(&mut [0; 4]))) else { return String::new() };
+        let (mut kept, mut used, mut piece) = (String::new(), 0, String::new());
+        for character in text.chars() {
+            piece.clear();
+            escape(character, &mut piece);
+            used += self.length(&piece);
+            if used > room {
+                break;
+            }
+            kept.push_str(&piece);
+        }
+        kept.truncate(kept.trim_end().len());
+        kept.push(MARK);
+        kept
+    }
+}
+
+/// A whole text, escaped.
+pub fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    text.chars().for_each(|character| escape(character, &mut escaped));
+    escaped
+}
+
+/// Escapes `&`, `<` and `>` as entities: what Slack's mrkdwn and Telegram's HTML ask for.
+pub fn escape_markup(character: char, escaped: &mut String) {
+    match character {
+        '&' => escaped.push_str("&amp;"),
+        '<' => escaped.push_str("&lt;"),
+        '>' => escaped.push_str("&gt;"),
+        _ => escaped.push(character),
+    }
+}
+
+/// Puts a backslash before each ASCII punctuation character, as CommonMark allows (section 2.4), so that nothing in a text is
+/// read as Markdown.
+pub fn escape_markdown(character: char, escaped: &mut String) {
+    if character.is_ascii_punctuation() {
+        escaped.push('\\');
+    }
+    escaped.push(character);
+}
+
+/// The text on one line: every run of white space and control characters becomes one space.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_stays_as_it_is() {
+        assert!(matches!(Limit::characters(3).shorten("äöü"), Cow::Borrowed("äöü")));
+        assert!(matches!(Limit::bytes(6).shorten("äöü"), Cow::Borrowed("äöü")));
+        assert!(matches!(Limit::utf16(4).shorten("🔥🔥"), Cow::Borrowed("🔥🔥")));
+    }
+
+    #[test]
+    fn what_is_longer_ends_with_the_mark_and_fits_in_every_unit() {
+        let text = "ä🔥b ä🔥b ä🔥b";
+        for most in 0..30 {
+            for limit in [Limit::characters(most), Limit::utf16(most), Limit::bytes(most)] {
+                let short = limit.shorten(text);
+                assert!(limit.fits(&short), "{limit:?} {short}");
+                assert!(short == text || short.is_empty() || short.ends_with(MARK), "{limit:?} {short}");
+            }
+        }
+        assert_eq!(Limit::characters(4).shorten(text), "ä🔥b…", "white space before the mark goes");
+        assert_eq!(Limit::utf16(4).shorten(text), "ä🔥…");
+        assert_eq!(Limit::utf16(3).shorten(text), "ä…", "no half of a pair");
+        assert_eq!(Limit::bytes(8).shorten(text), "ä…", "a mark of three bytes");
+        assert_eq!(Limit::bytes(2).shorten(text), "");
+    }
+
+    #[test]
+    fn an_escape_is_never_cut() {
+        assert_eq!(Limit::characters(11).shorten_escaped("a<b", escape_markup), "a&lt;b");
+        for most in 1..12 {
+            let short = Limit::characters(most).shorten_escaped("<<<<", escape_markup);
+            assert!(
+                short.chars().count() <= most && short.ends_with(MARK) && short.trim_end_matches(MARK).len().is_multiple_of(4),
+                "{short}"
+            );
+        }
+        assert_eq!(Limit::characters(4).shorten_escaped("*a**", escape_markdown), "\\*a…");
+    }
+
+    #[test]
+    fn markup_and_markdown_are_escaped() {
+        assert_eq!(escaped("<a & b>", escape_markup), "&lt;a &amp; b&gt;");
+        assert_eq!(escaped("# [x](y) ä", escape_markdown), "\\# \\[x\\]\\(y\\) ä");
+        assert_eq!(one_line(" a\r\n\tb \u{7}c "), "a b c");
+    }
+}
