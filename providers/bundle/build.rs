@@ -2,7 +2,21 @@
 
 use postern_guest_builder::{Guest, Result, build};
 
+/// A provider of this folder, by its name.
+macro_rules! guest {
+    ($name:literal) => {
+        Guest { package: concat!("postern-provider-", $name), folder: concat!("providers/", $name), features: &[] }
+    };
+}
+
+/// All of them: one line each, as in `src/lib.rs`.
+#[rustfmt::skip]
+const PROVIDERS: &[Guest] = &[
+    guest!("slack"),
+    guest!("webhook"),
+];
+
 fn main() -> Result<()> {
-    build(&[Guest { package: "postern-provider-webhook", folder: "providers/webhook", features: &[] }])?;
+    build(PROVIDERS)?;
     Ok(())
 }

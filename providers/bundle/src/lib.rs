@@ -13,12 +13,23 @@ pub struct Bundled {
     pub component: &'static [u8],
 }
 
-/// All of them.
-pub static PROVIDERS: &[Bundled] = &[Bundled {
-    plugin: "postern",
-    name: "webhook",
-    component: include_bytes!(concat!(env!("OUT_DIR"), "/postern-provider-webhook.wasm")),
-}];
+/// A provider of this folder, by its name.
+macro_rules! bundled {
+    ($name:literal) => {
+        Bundled {
+            plugin: "postern",
+            name: $name,
+            component: include_bytes!(concat!(env!("OUT_DIR"), "/postern-provider-", $name, ".wasm")),
+        }
+    };
+}
+
+/// All of them: one line each, as in `build.rs`.
+#[rustfmt::skip]
+pub static PROVIDERS: &[Bundled] = &[
+    bundled!("slack"),
+    bundled!("webhook"),
+];
 
 #[cfg(test)]
 mod tests {

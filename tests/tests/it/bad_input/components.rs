@@ -91,7 +91,8 @@ async fn a_plugin_must_be_named_and_the_products_own_is_not_for_others() {
         let answer = daemon.api.send(Method::POST, &path, "application/wasm", b"never read".to_vec()).await.unwrap();
         answer.problem(status, code);
     }
-    assert_eq!(daemon.api.items("/api/v1/providers").await.len(), 1);
+    let providers = daemon.api.items("/api/v1/providers").await;
+    assert!(providers.iter().all(|provider| provider["bundled"] == true), "{providers:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
