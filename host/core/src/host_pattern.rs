@@ -17,6 +17,9 @@ use std::fmt;
 use std::str::FromStr;
 use url::{Host, Url};
 
+/// The word for every host.
+const ANY: &str = "any-host";
+
 /// A pattern of hosts. See the module for how it is written.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum HostPattern {
@@ -177,9 +180,11 @@ impl Literal {
             (HostRule::Below(suffix), Some(Host::Domain(name))) => {
                 name.strip_suffix(suffix.as_str()).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
             }
-            (HostRule::Label(reference, behind), Some(Host::Domain(name))) => field(reference)
-                .and_then(label)
-                .is_some_and(|label| name.strip_suffix(behind.as_str()).and_then(|front| front.strip_suffix('.')) == Some(&label)),
+            (HostRule::Label(reference, behind), Some(Host::Domain(name))) => {
+                field(reference).and_then(label).is_some_and(|label| {
+                    name.strip_suffix(behind.as_str()).and_then(|front| front.strip_suffix('.')) == Some(&label)
+                })
+            }
             (HostRule::Below(_) | HostRule::Label(..), Some(_)) => false,
         };
         host && match self.port {
@@ -198,7 +203,7 @@ impl FromStr for HostPattern {
         if text.starts_with('{') && text.ends_with('}') {
             return Ok(Self::Field(field(text).map_err(error)?));
         }
-        if text == "any-host" {
+        if text == ANY {
             return Ok(Self::Literal(Literal { scheme: Scheme::Https, host: HostRule::Any, port: PortRule::Any }));
         }
         let (scheme, rest) = match text.split_once("://") {
@@ -233,13 +238,16 @@ impl FromStr for HostPattern {
             _ => None,
         };
         let host = if let Some(suffix) = host.strip_prefix("*.") {
-            HostRule::Below(behind(suffix).ok_or_else(|| error("behind `*.` stands a name of at least two parts, `example.com`"))?)
+            HostRule::Below(
+                behind(suffix).ok_or_else(|| error("behind `*.` stands a name of at least two parts, `example.com`"))?,
+            )
         } else if host.starts_with('{') {
-            let (reference, suffix) = host
-                .split_once("}.")
-                .ok_or_else(|| error("a field stands alone, `{config.NAME}`, or in front of a name, `{config.NAME}.example.com`"))?;
+            let (reference, suffix) = host.split_once("}.").ok_or_else(|| {
+                error("a field stands alone, `{config.NAME}`, or in front of a name, `{config.NAME}.example.com`")
+            })?;
             let reference = field(&format!("{reference}}}")).map_err(error)?;
-            let behind = behind(suffix).ok_or_else(|| error("behind a field stands a name of at least two parts, `example.com`"))?;
+            let behind =
+                behind(suffix).ok_or_else(|| error("behind a field stands a name of at least two parts, `example.com`"))?;
             HostRule::Label(reference, behind)
         } else {
             match Host::parse(host) {
@@ -249,6 +257,10 @@ impl FromStr for HostPattern {
                 // A URL's parser takes braces and more for parts of a name.
                 Ok(Host::Domain(name)) if !is_name(&name) => {
                     return Err(error("a name has letters, digits, `-`, `_` and dots"));
+                }
+                // It would read as every host once it is written.
+                Ok(Host::Domain(name)) if name == ANY => {
+                    return Err(error("`any-host` stands alone, in small letters: it is every host, and no name"));
                 }
                 Ok(host) => HostRule::Exact(host),
                 Err(_) => return Err(error("the host is a name, an IPv4 address or an IPv6 address in brackets")),
@@ -282,7 +294,7 @@ impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(reference) => reference.fmt(f),
-            Self::Literal(Literal { host: HostRule::Any, .. }) => f.write_str("any-host"),
+            Self::Literal(Literal { host: HostRule::Any, .. }) => f.write_str(ANY),
             Self::Literal(literal) => {
                 if literal.scheme == Scheme::Http {
                     f.write_str("http://")?;
@@ -481,6 +493,9 @@ mod tests {
             "https://{config.url}",
             "{env.site}.example.com",
             "a(b).example.com",
+            "Any-Host",
+            "any-host:8443",
+            "http://any-host",
         ] {
             assert!(bad.parse::<HostPattern>().is_err(), "{bad}");
         }

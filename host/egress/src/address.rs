@@ -116,13 +116,16 @@ impl FromStr for AllowRule {
         if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             return Ok(Self::Subnet(address.into()));
         }
-        match Host::parse(text) {
-            Ok(Host::Domain(name)) if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) => {
-                Ok(Self::Name(name.trim_end_matches('.').to_owned()))
-            }
+        // A dot at a name's end says that it is whole; more of them, or none between labels, are no name.
+        match Host::parse(text.strip_suffix('.').unwrap_or(text)) {
+            Ok(Host::Domain(name)) if name.split('.').all(is_label) => Ok(Self::Name(name)),
             _ => Err(ParseAllowRuleError(text.chars().take(80).collect())),
         }
     }
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 impl fmt::Display for AllowRule {

@@ -99,7 +99,7 @@ fn rules_are_subnets_addresses_and_names() {
     assert_eq!(policy.judge(address("127.0.0.2")).unwrap_err().rule().to_string(), "127.0.0.2/32");
     assert!(policy.allows_name("receiver.internal") && policy.allows_name("RECEIVER.internal."));
     assert!(!policy.allows_name("x.receiver.internal") && !policy.allows_name("internal"));
-    for bad in ["", "10.0.0.0/33", "*.internal", "http://x", "a b", "x/8", "x:80"] {
+    for bad in ["", "10.0.0.0/33", "*.internal", "http://x", "a b", "x/8", "x:80", "127.0..", "a..b", ".", ".."] {
         assert!(bad.parse::<AllowRule>().is_err(), "{bad}");
     }
     let rule: AllowRule = serde_json::from_str("\"10.1.2.3/8\"").unwrap();

@@ -7,7 +7,7 @@ use crate::broker::Call;
 use crate::check::{argument, as_pattern, list, origin};
 use crate::message::Denial;
 use crate::seal::Entry;
-use crate::substitute::{Escape, TooLarge};
+use crate::substitute::{Escape, Misplaced};
 use postern_core::host_pattern::{HostPattern, Section};
 use postern_core::secret_hosts::KEYWORD;
 use std::sync::Arc;
@@ -52,7 +52,14 @@ impl Call {
         for entry in self.seals().occurring(text) {
             self.judge_audience(entry, url)?;
         }
-        self.seals().substitute(text, escape, limit).map_err(|TooLarge| too_large())
+        self.seals().substitute(text, escape, limit).map_err(|misplaced| match misplaced {
+            Misplaced::TooLarge => too_large(),
+            Misplaced::InEscape => Denial::invalid(
+                "secret",
+                "A secret's placeholder stands behind the beginning of an escape (`%4`, `\\\\u00`), which would take in a part of the \
+                 secret. Put the placeholder behind whole characters.",
+            ),
+        })
     }
 
     /// Refuses to put a secret into a request that goes where the secret may not.

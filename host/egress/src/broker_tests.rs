@@ -188,7 +188,11 @@ async fn a_name_is_resolved_once_and_what_was_judged_is_connected_to() {
     assert!(call.exchanges().iter().all(|exchange| exchange.address.as_deref() == Some(&*address.to_string())));
     let error = call.send(request("/")).await.unwrap_err();
     assert_eq!((error.kind, error.sent), (ErrorKind::Denied, false));
-    assert!(error.message.contains("`rebound.example` resolves to 169.254.169.254, a cloud metadata address"), "{}", error.message);
+    assert!(
+        error.message.contains("`rebound.example` resolves to 169.254.169.254, a cloud metadata address"),
+        "{}",
+        error.message
+    );
 
     // All answers are judged, not only the first.
     let (look_up, _) = answers(vec![[good, bad].concat()]);

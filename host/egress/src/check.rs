@@ -212,7 +212,9 @@ fn parse(text: &str, what: &str) -> Result<Url, Denial> {
             format!("{what} has a user or a password in it. Send an Authorization header instead."),
         ));
     }
-    if url.host_str().is_none_or(str::is_empty) {
+    // A URL's parser takes dots with nothing between them for a name; nobody else does.
+    let nameless = |host: &str| host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty);
+    if url.domain().is_some_and(nameless) || url.host_str().is_none_or(str::is_empty) {
         return Err(Denial::invalid("url", format!("{what} has no host.")));
     }
     url.set_fragment(None);

@@ -64,6 +64,10 @@ fn urls_are_absolute_http_without_credentials() {
         ("a.example", "url"),
         ("", "url"),
         ("https://", "url"),
+        ("https://./", "url"),
+        ("https://../x", "url"),
+        ("https://8.8.8../x", "url"),
+        ("https://a..example/x", "url"),
         ("https://user@a.example", "url"),
         ("https://:pw@a.example", "url"),
         ("ftp://a.example", "scheme"),
@@ -113,7 +117,11 @@ fn the_operators_list_stands_above_grants() {
     }
     let denial = judge(&call, &request("GET", "https://d.example:8443/x")).err().unwrap();
     assert_eq!(denial.code, "hosts");
-    assert!(denial.message.ends_with("[egress] hosts = [\"a.example\", \"*.b.example\", \"http://c.example\", \"d.example:8443\"]"), "{}", denial.message);
+    assert!(
+        denial.message.ends_with("[egress] hosts = [\"a.example\", \"*.b.example\", \"http://c.example\", \"d.example:8443\"]"),
+        "{}",
+        denial.message
+    );
 }
 
 #[test]

@@ -92,6 +92,8 @@ mod tests {
         assert!(refused(CERTIFICATE).contains("no private key"));
         let other = include_str!("../tests/data/server-key.pem");
         assert!(refused(&format!("{CERTIFICATE}{other}")).contains("not that of its first certificate"));
-        assert!(refused(&format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{KEY}")).contains("cannot be used"));
+        assert!(
+            refused(&format!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{KEY}")).contains("cannot be used")
+        );
     }
 }

@@ -59,7 +59,10 @@ impl Call {
         let base = self.target(&request).map_err(|denial| denial.message)?.url;
         let target = base.join(location).map_err(|error| format!("The redirect's target cannot be read: {error}."))?;
         let secret = |text: &str| seals.redact(text) != text || seals.occurs_in(text.as_bytes());
-        if secret(location) || location.contains(postern_core::manifest::SECRET_MARK) || seals.redact(target.as_str()) != target.as_str() {
+        if secret(location)
+            || location.contains(postern_core::manifest::SECRET_MARK)
+            || seals.redact(target.as_str()) != target.as_str()
+        {
             return Err("The redirect's target holds a secret, so it is not followed.".to_owned());
         }
         let mut request = Request { url: target.into(), ..request };
@@ -71,7 +74,8 @@ impl Call {
             request.headers.retain(|header| !OF_BODIES.iter().any(|name| name.eq_ignore_ascii_case(&header.name)));
         }
         if elsewhere {
-            let sealed = |text: &[u8]| seals.occurs_in(text) || basic_credentials(text).is_some_and(|text| seals.occurs_in(&text));
+            let sealed =
+                |text: &[u8]| seals.occurs_in(text) || basic_credentials(text).is_some_and(|text| seals.occurs_in(&text));
             request.headers.retain(|Header { name, value }| !is_credential(name) && !sealed(value.as_bytes()));
             if request.body.as_deref().is_some_and(|body| seals.occurs_in(body)) {
                 return Err("The redirect leads to another host, where the secret in the body does not go along.".to_owned());

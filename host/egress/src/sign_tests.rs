@@ -90,6 +90,26 @@ fn what_is_no_placeholder_or_too_large_is_refused() {
     assert!(seals.sign(&other, SignatureAlgorithm::Rs256, b"x", Encoding::Hex, 10).is_err());
 }
 
+/// The examples of RFC 7515, appendices A.1 (HS256) and A.2 (RS256); those of ES256 (A.3) are random, so they are verified below.
+#[test]
+fn json_web_tokens_are_signed_as_their_specification_shows() {
+    let payload = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let message = format!("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{payload}");
+    let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    let code = hmac_of(key, KeyFormat::Base64, Digest::Sha256, message.as_bytes(), Encoding::Base64Url).unwrap();
+    assert_eq!(code, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+
+    let (seals, sealed) = seals(include_str!("../tests/data/rfc7515-a2.pem"));
+    let message = format!("eyJhbGciOiJSUzI1NiJ9.{payload}");
+    let signed = seals.sign(&sealed, SignatureAlgorithm::Rs256, message.as_bytes(), Encoding::Base64Url, 1000).unwrap();
+    assert_eq!(
+        signed,
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQ\
+         jbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqt\
+         FZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+    );
+}
+
 #[test]
 fn signatures_verify() {
     let pem = include_str!("../tests/data/rsa.pem");

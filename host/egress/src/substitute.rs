@@ -43,9 +43,15 @@ pub(crate) enum Escape {
     Form,
 }
 
-/// The result would exceed its bound.
+/// Why a secret is not put in the place of its placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+pub(crate) enum Misplaced {
+    /// The result would exceed its bound.
+    TooLarge,
+    /// The secret would begin inside an escape that the provider left unfinished. Whoever reads the escape would take the
+    /// secret's first characters for a part of it, and an honest echo would tell the rest.
+    InEscape,
+}
 
 impl Escape {
     fn apply<'a>(self, secret: &'a str) -> Cow<'a, str> {
@@ -55,6 +61,31 @@ impl Escape {
             Self::Segment => utf8_percent_encode(secret, SEGMENT).into(),
             Self::Query => utf8_percent_encode(secret, COMPONENT).into(),
             Self::Form => url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().into(),
+        }
+    }
+
+    /// Whether a text ends inside an escape of its own kind.
+    fn is_unfinished(self, text: &[u8]) -> bool {
+        let hexadecimal = |tail: &[u8]| tail.iter().all(u8::is_ascii_hexdigit);
+        match self {
+            Self::Verbatim => false,
+            Self::Json => {
+                // `\\`, `\\u` and up to three digits; a backslash that is itself escaped begins none.
+                let digits = text.iter().rev().take(3).take_while(|byte| byte.is_ascii_hexdigit()).count();
+                let begins = |end: usize| {
+                    let backslashes = text[..end].iter().rev().take_while(|byte| **byte == b'\\').count();
+                    backslashes % 2 == 1
+                };
+                begins(text.len())
+                    || (0..=digits).any(|digits| {
+                        let end = text.len() - digits;
+                        text[..end].ends_with(b"u") && begins(end - 1)
+                    })
+            }
+            Self::Segment | Self::Query | Self::Form => (1..=2.min(text.len())).any(|length| {
+                let tail = &text[text.len() - length..];
+                tail[0] == b'%' && hexadecimal(&tail[1..])
+            }),
         }
     }
 
@@ -87,21 +118,28 @@ impl Seals {
     /// The text with each placeholder replaced, or none if it has none.
     ///
     /// # Errors
-    /// The result would have more than `limit` bytes.
-    pub(crate) fn substitute(&self, text: &[u8], escape: Escape, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, TooLarge> {
+    /// The result would have more than `limit` bytes, or a placeholder stands inside an escape.
+    pub(crate) fn substitute(&self, text: &[u8], escape: Escape, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Misplaced> {
         self.replace(text, limit, |entry, output, next| {
+            if escape.is_unfinished(output) {
+                return Err(Misplaced::InEscape);
+            }
             let secret = entry.secret.expose();
             output.extend_from_slice(escape.apply(secret).as_bytes());
             // What the provider appended to a URL's placeholder goes on behind the `/` that belonged to it.
             if entry.is_url && !secret.ends_with('/') && next.is_some_and(|next| next.is_ascii_alphanumeric()) {
                 output.push(b'/');
             }
+            Ok(())
         })
     }
 
     /// The text with each placeholder replaced by `[secret]`, or none if it has none.
     pub(crate) fn mask_placeholders(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let masked = self.replace(text, usize::MAX, |_, output, _| output.extend_from_slice(SECRET_MARK.as_bytes()));
+        let masked = self.replace(text, usize::MAX, |_, output, _| {
+            output.extend_from_slice(SECRET_MARK.as_bytes());
+            Ok(())
+        });
         masked.ok().flatten().map(|mut masked| std::mem::take(&mut *masked))
     }
 
@@ -120,8 +158,8 @@ impl Seals {
         &self,
         text: &[u8],
         limit: usize,
-        mut put: impl FnMut(&Entry, &mut Vec<u8>, Option<u8>),
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, TooLarge> {
+        mut put: impl FnMut(&Entry, &mut Vec<u8>, Option<u8>) -> Result<(), Misplaced>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Misplaced> {
         if self.is_empty() || memmem::find(text, MARK).is_none() {
             return Ok(None);
         }
@@ -141,15 +179,15 @@ impl Seals {
         let mut done = 0;
         for (place, entry) in places {
             output.extend_from_slice(&text[done..place.start]);
-            put(entry, &mut output, if text[place.clone()].ends_with(b"/") { text.get(place.end).copied() } else { None });
+            put(entry, &mut output, if text[place.clone()].ends_with(b"/") { text.get(place.end).copied() } else { None })?;
             done = place.end;
             // Checked on the way: many short placeholders may stand for long secrets.
             if output.len() > limit {
-                return Err(TooLarge);
+                return Err(Misplaced::TooLarge);
             }
         }
         output.extend_from_slice(&text[done..]);
-        if output.len() > limit { Err(TooLarge) } else { Ok(Some(output)) }
+        if output.len() > limit { Err(Misplaced::TooLarge) } else { Ok(Some(output)) }
     }
 }
 
@@ -207,8 +245,30 @@ mod tests {
     fn the_result_is_bounded() {
         let mut seals = Seals::new();
         let placeholder = seals.seal(Secret::new("x".repeat(500)));
-        assert!(matches!(seals.substitute(placeholder.repeat(3).as_bytes(), Escape::Verbatim, 1000), Err(TooLarge)));
+        assert!(matches!(seals.substitute(placeholder.repeat(3).as_bytes(), Escape::Verbatim, 1000), Err(Misplaced::TooLarge)));
         assert!(matches!(seals.substitute(b"sealed-0123", Escape::Verbatim, 1000), Ok(None)));
+    }
+
+    #[test]
+    fn a_secret_does_not_begin_inside_an_escape() {
+        let mut seals = Seals::new();
+        let placeholder = seals.seal(Secret::new("41-the-rest"));
+        let put = |before: &str, escape| seals.substitute(format!("a{before}{placeholder}").as_bytes(), escape, 1000).map(drop);
+        for escape in [Escape::Form, Escape::Query, Escape::Segment] {
+            for unfinished in ["%", "%4", "%f", "%25%"] {
+                assert_eq!(put(unfinished, escape), Err(Misplaced::InEscape), "{unfinished} {escape:?}");
+            }
+            for finished in ["", "4", "%41", "%zz", "%4z"] {
+                assert_eq!(put(finished, escape), Ok(()), "{finished} {escape:?}");
+            }
+        }
+        for unfinished in ["\\", "\\u", "\\u0", "\\u00", "\\u004", "\\\\\\u004"] {
+            assert_eq!(put(unfinished, Escape::Json), Err(Misplaced::InEscape), "{unfinished}");
+        }
+        for finished in ["", "u004", "\\n", "\\\\", "\\\\u004", "\\u0041", "%4"] {
+            assert_eq!(put(finished, Escape::Json), Ok(()), "{finished}");
+        }
+        assert_eq!(put("%4", Escape::Verbatim), Ok(()), "no escape there");
     }
 
     #[test]

@@ -44,9 +44,9 @@ pub(crate) fn roots(files: &[PathBuf], of_platform: bool) -> Result<RootCertStor
         let wrong = |reason: String| Error::Roots { file: file.clone(), reason };
         let mut count = 0;
         for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))? {
-            let added = certificate.map_err(|error| error.to_string()).and_then(|certificate| {
-                roots.add(certificate).map_err(|error| error.to_string())
-            });
+            let added = certificate
+                .map_err(|error| error.to_string())
+                .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
             added.map_err(wrong)?;
             count += 1;
         }

@@ -191,8 +191,7 @@ fn unfit_certificate(form: &Form, accepted: &Accepted) -> Option<Violation> {
 fn certificate(form: &Form, clear: &Map<String, Value>, secrets: &[SecretField]) -> Result<Option<ClientCertificate>, String> {
     let Some(name) = form.client_certificate() else { return Ok(None) };
     let path = format!("/{name}");
-    let (Some(text), Some(field)) =
-        (clear.get(name).and_then(Value::as_str), secrets.iter().find(|field| field.path == path))
+    let (Some(text), Some(field)) = (clear.get(name).and_then(Value::as_str), secrets.iter().find(|field| field.path == path))
     else {
         return Ok(None);
     };

@@ -100,7 +100,11 @@ async fn what_is_not_granted_is_not_reached_and_a_grant_may_be_wider_than_the_wi
     let mut setup = Setup::to(&server);
     setup.wish.clear();
     assert_eq!(server.connections(), 0);
-    assert_eq!(setup.call().send(get(server.url("/"))).await.unwrap().status, 200, "the operator granted more than was asked for");
+    assert_eq!(
+        setup.call().send(get(server.url("/"))).await.unwrap().status,
+        200,
+        "the operator granted more than was asked for"
+    );
 }
 
 #[tokio::test]

@@ -184,7 +184,9 @@ async fn a_secret_in_the_body_or_in_the_target_goes_nowhere_else() {
 #[tokio::test]
 async fn redirects_are_bounded_in_number_and_time() {
     let server = leading("302 Found", "/again".into()).await;
-    for (asked, sent, bound) in [(2, 3, "more than 2 redirects (as many as the provider follows)"), (100, 6, "(egress.limits.redirects)")] {
+    for (asked, sent, bound) in
+        [(2, 3, "more than 2 redirects (as many as the provider follows)"), (100, 6, "(egress.limits.redirects)")]
+    {
         let call = among(&[&server]).call();
         let error = call.send(following(get(server.url("/")), asked)).await.unwrap_err();
         assert_eq!((error.kind, error.sent), (ErrorKind::Redirect, true));

@@ -172,7 +172,10 @@ async fn a_secret_is_revealed_only_with_a_grant_and_even_then_not_told() {
     let records = daemon.api.items(&audit).await;
     let records: Vec<_> = records.iter().filter(|record| reveals(record)).collect();
     let [record] = records[..] else { panic!("one for the one attempt: {records:#?}") };
-    assert_eq!((&record["actor"], &record["kind"], &record["tenant"]), (&json!("postern"), &json!("provider"), &json!("default")));
+    assert_eq!(
+        (&record["actor"], &record["kind"], &record["tenant"]),
+        (&json!("postern"), &json!("provider"), &json!("default"))
+    );
     let value = |name: &str| record["values"][name]["to"].clone();
     assert_eq!(value("secret"), "config/token", "{record:#}");
     assert_eq!((value("subscription"), value("delivery")), (json!(subscription), revealed["id"].clone()));
