@@ -10,10 +10,11 @@ POSTERN = target/debug/postern
 demo: build
 	@$(POSTERN) demo $(if $(KEEP),--keep)
 
-## Everything: format, lints, tests, documentation.
+## Everything: format, lints, tests, documentation; and, where cargo-fuzz and a nightly toolchain are, a short run of each fuzz target.
 test: check build
 	@tests/schemathesis/prepare.sh
 	$(CARGO) test --workspace --quiet
+	fuzz/run.sh 10
 
 ## A daemon of your own on ./postern-data, built for speed.
 run: prepare

@@ -112,7 +112,7 @@ async fn the_operators_certificates_are_trusted_and_a_file_without_any_is_refuse
     assert_eq!(call(address, made("server.pem").unwrap()).send(get(address)).await.unwrap().status, 200);
     server.await.unwrap();
     for (name, reason) in [("server-key.pem", "it has no certificate in PEM"), ("missing.pem", "")] {
-        let refused = made(name).err().expect("it is refused").to_string();
+        let refused = made(name).expect_err("it is refused").to_string();
         assert!(refused.starts_with("[egress] roots: ") && refused.contains(name) && refused.contains(reason), "{refused}");
     }
 }

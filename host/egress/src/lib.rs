@@ -37,6 +37,7 @@
 //! | [`record`] | the exchange that is kept and the line that is logged |
 //! | [`admission`] | requests that are counted before their bodies are there |
 //! | [`timeouts`] | bounds of the parts of an exchange |
+//! | [`fuzzing`] | rules that hold for any bytes, for fuzz targets |
 //! | [`broker`] | [`Broker`] and [`Call`], which tie it together |
 
 pub mod address;
@@ -48,6 +49,7 @@ pub mod client_certificate;
 mod clients;
 mod connecting;
 mod failure;
+pub mod fuzzing;
 mod headers;
 pub mod limits;
 mod listeners;

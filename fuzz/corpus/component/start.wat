@@ -1,0 +1,3 @@
+(component
+  (core module $m (func $loop (loop br 0)) (start $loop))
+  (core instance (instantiate $m)))
