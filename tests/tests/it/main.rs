@@ -36,4 +36,5 @@ mod stats;
 mod store_commands;
 mod telling;
 mod tenants;
+mod threat_model;
 mod wasi_http;
