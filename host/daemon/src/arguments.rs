@@ -1,6 +1,8 @@
 //! What the program takes on its command line.
 
-use crate::commands::{apply, audit, config, connection, delivery, event, provider, secrets, serve, store, subscription, token};
+use crate::commands::{
+    apply, audit, compile, config, connection, delivery, event, provider, secrets, serve, store, subscription, token,
+};
 use crate::demo;
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +56,9 @@ pub(crate) enum Command {
     /// The configuration that is in force, or all that there is to configure.
     #[command(subcommand)]
     Config(config::Command),
+    /// Compile a component from standard input to standard output; the daemon's own.
+    #[command(hide = true)]
+    CompileComponent(compile::Options),
     /// Print a script that completes commands in a shell.
     Completions {
         /// Which shell.

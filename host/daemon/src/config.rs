@@ -155,11 +155,18 @@ impl Default for Breaker {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Providers {
     /// Empty: `cache` in the data directory.
     pub(crate) compile_cache: PathBuf,
+    pub(crate) compile_cache_mib: u64,
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self { compile_cache: PathBuf::new(), compile_cache_mib: 2048 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -280,6 +287,10 @@ impl Config {
         if !(1..=10_000).contains(&self.delivery.concurrency) {
             bail!("[delivery] concurrency is {}; it must be from 1 to 10000", self.delivery.concurrency);
         }
+        if !(1..=1_000_000_000).contains(&self.providers.compile_cache_mib) {
+            bail!("[providers] compile-cache-mib is {}; it must be from 1 to 1000000000", self.providers.compile_cache_mib);
+        }
+        self.sandbox.check().context("[sandbox]")?;
         let delivery = &self.delivery;
         for (name, value) in [
             ("per-subscription", delivery.per_subscription),
@@ -445,6 +456,8 @@ mod tests {
             let error = load(&[(&format!("POSTERN_TELEMETRY_{name}"), value)]).unwrap_err().to_string();
             assert!(error.contains(word) && !error.contains("pw"), "{error}");
         }
+        let stackless = load(&[("POSTERN_SANDBOX_STACK_BYTES", "0")]).unwrap_err();
+        assert_eq!(format!("{stackless:#}"), "[sandbox]: stack-bytes is 0; it must be from 65536 to 16777216");
         assert!(error("[server]\ntrusted-proxies = [\"everybody\"]").contains("trusted-proxies"));
     }
 }

@@ -1,5 +1,6 @@
 //! Puts the daemon together from its configuration, and takes it apart again.
 
+use crate::commands;
 use crate::config::Config;
 use crate::telemetry;
 use anyhow::{Context, Result, bail};
@@ -50,9 +51,10 @@ impl Host {
         let key_file = config.path(&config.secrets.master_key_file, "master-key");
         let vault = Vault::open(&directory, &key_file, std::env::var("POSTERN_MASTER_KEY").ok())?;
         let runtime = Runtime::start(postern_runtime::Options {
-            cache: Some(config.path(&config.providers.compile_cache, "cache")),
+            cache: Some((config.path(&config.providers.compile_cache, "cache"), config.providers.compile_cache_mib << 20)),
             limits: config.sandbox.clone(),
             concurrency: config.delivery.concurrency,
+            compiler: Some(commands::compile::own()),
         })?;
         let broker = Broker::new(postern_egress::Options {
             allow: config.egress.allow.clone(),

@@ -19,6 +19,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::CompileComponent(options) = &arguments.command {
+        // Before there are threads.
+        return commands::compile::run(options);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -52,6 +56,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Secrets(command) => commands::secrets::run(command).await,
         Command::Store(command) => commands::store::run(command).await,
         Command::Config(command) => commands::config::run(command),
+        Command::CompileComponent(options) => return Ok(commands::compile::run(&options)),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

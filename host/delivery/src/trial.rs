@@ -79,7 +79,8 @@ impl Catalog {
         let prepared = self.subscription(id)?;
         let event = self.test_event(&prepared, test)?;
         let subscription = &prepared.subscription;
-        if let ProviderState::Quarantined(_) | ProviderState::Disabled = self.provider(&subscription.provider_id)?.state {
+        let provider = self.provider(&subscription.provider_id)?;
+        if let ProviderState::Quarantined(_) | ProviderState::Disabled = provider.state {
             let id = &subscription.provider_id;
             return Err(Error::Conflict(format!("{id} is paused; enable it first: postern provider enable {id}")));
         }
@@ -103,7 +104,7 @@ impl Catalog {
                 }
             }
         };
-        match tokio::time::timeout(self.runtime.limits().call() + SLACK, wait).await {
+        match tokio::time::timeout(provider.limits(&self.runtime).call() + SLACK, wait).await {
             Ok(result) => result.map(|()| delivery),
             Err(_) => Err(Error::Conflict(format!(
                 "the test {delivery} is queued, but its attempt did not end in time; look at it later"

@@ -252,11 +252,12 @@ impl Call {
 
     /// Counts a request, and refuses it when there were enough.
     pub(crate) fn count(&self, request: &Request) -> Result<(), SendError> {
-        let most = self.limits().requests_per_call;
+        let most = self.requests_per_call();
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         if number >= most {
             let message = format!(
-                "This call made {most} requests already, which is all it may make. The operator may raise egress.limits.requests-per-call."
+                "This call made {most} requests already, which is all it may make. The operator may raise egress.limits.requests-per-call, or for this provider alone: postern provider grant {} --limit requests-per-call=…",
+                self.settings.provider
             );
             let denial = Denial { code: "request-count", kind: ErrorKind::TooManyRequests, message };
             if number > most {
@@ -492,6 +493,12 @@ impl Call {
     /// The bounds of each request.
     pub fn limits(&self) -> &Limits {
         &self.broker.0.limits
+    }
+
+    /// How many requests the call may make: as the grant says, or else as configured.
+    fn requests_per_call(&self) -> u32 {
+        let granted = self.settings.grant.limits.requests_per_call.and_then(|most| u32::try_from(most).ok());
+        granted.unwrap_or(self.limits().requests_per_call)
     }
 
     /// How many bytes of each body the record keeps.

@@ -2,13 +2,16 @@
 //!
 //! Loading machine code means running it, so a file is used only if this host wrote it: each one carries an HMAC under
 //! a key that lies beside the cache with mode 0600, over the engine's compatibility hash, the component's digest and
-//! the code. What does not verify is compiled anew and written over.
+//! the code. What does not verify is compiled anew and written over. When the files together exceed their bound, those go
+//! that were not used for the longest time.
 
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use wasmtime::component::Component;
 
 const TAG: usize = 32;
@@ -18,10 +21,12 @@ pub(crate) struct Cache {
     key: hmac::Key,
     /// Which engine the code is for: its version, settings and the processor's features.
     engine: [u8; 32],
+    /// How many bytes all files together may have.
+    most_bytes: u64,
 }
 
 impl Cache {
-    pub(crate) fn open(directory: &Path, engine: &wasmtime::Engine) -> std::io::Result<Self> {
+    pub(crate) fn open(directory: &Path, engine: &wasmtime::Engine, most_bytes: u64) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let key = read_or_make_key(&directory.join("key"))?;
         let mut hasher = Sha256Hasher(Sha256::new());
@@ -30,12 +35,14 @@ impl Cache {
             directory: directory.to_owned(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             engine: hasher.0.finalize().into(),
+            most_bytes,
         })
     }
 
     /// The code for a component, if a file of our own has it.
     pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
-        let file = std::fs::read(self.path(digest)).ok()?;
+        let path = self.path(digest);
+        let file = std::fs::read(&path).ok()?;
         let (tag, code) = file.split_at_checked(TAG)?;
         let mut context = hmac::Context::with_key(&self.key);
         self.cover(&mut context, digest, code);
@@ -43,7 +50,11 @@ impl Cache {
         let expected = context.sign();
         if ring_equal(expected.as_ref(), tag) {
             match deserialize(engine, code) {
-                Ok(component) => return Some(component),
+                Ok(component) => {
+                    // Where that cannot be noted, it may go earlier than others.
+                    let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                    return Some(component);
+                }
                 Err(error) => tracing::warn!(%digest, error = format!("{error:#}"), "cached code does not load; compiling again"),
             }
         } else {
@@ -53,16 +64,37 @@ impl Cache {
     }
 
     /// Keeps the code of a component.
-    pub(crate) fn store(&self, digest: &str, component: &Component) -> std::io::Result<()> {
-        let code = component.serialize().map_err(|error| std::io::Error::other(format!("{error:#}")))?;
+    pub(crate) fn store(&self, digest: &str, code: &[u8]) -> std::io::Result<()> {
         let mut context = hmac::Context::with_key(&self.key);
-        self.cover(&mut context, digest, &code);
+        self.cover(&mut context, digest, code);
         let path = self.path(digest);
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
         file.write_all(context.sign().as_ref())?;
-        file.write_all(&code)?;
+        file.write_all(code)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
+        self.forget_oldest()
+    }
+
+    /// Removes files until the rest keep to the bound. The newest stays in any case.
+    fn forget_oldest(&self) -> std::io::Result<()> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            // Another daemon may share the directory, and remove one right now.
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if path.extension().is_some_and(|extension| extension == "cwasm") {
+                files.push((metadata.modified()?, metadata.len(), path));
+            }
+        }
+        files.sort_by(|one, other| other.0.cmp(&one.0));
+        let mut bytes = 0;
+        for (position, (_, size, path)) in files.into_iter().enumerate() {
+            bytes += size;
+            if bytes > self.most_bytes && position > 0 {
+                std::fs::remove_file(path)?;
+            }
+        }
         Ok(())
     }
 
@@ -77,10 +109,12 @@ impl Cache {
     }
 }
 
+/// Takes machine code that this host made just now, or wrote before and recognised again.
 #[expect(unsafe_code, reason = "machine code runs as it is; this is the host's own, which the caller has authenticated")]
-fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` verified under a key that only this host's user can read, for this engine and component, so it is
-    // byte for byte what `Component::serialize` of a compatible engine returned.
+pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` came from this host's own compiler just now, or verified under a key that only this host's user can read,
+    // for this engine and component; so it is byte for byte what a compatible engine's `precompile_component` returned. The
+    // compiler itself is trusted as it would be in this process.
     unsafe { Component::deserialize(engine, code) }
 }
 
@@ -128,14 +162,20 @@ impl Hasher for Sha256Hasher {
 mod tests {
     use super::*;
 
+    use std::time::Duration;
+    use wasmtime::{Config, Engine, ModuleVersionStrategy};
+
+    fn code(engine: &Engine) -> Vec<u8> {
+        engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap()
+    }
+
     #[test]
     fn only_our_own_code_for_this_component_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let engine = wasmtime::Engine::default();
-        let cache = Cache::open(directory.path(), &engine).unwrap();
-        let component = Component::new(&engine, wat::parse_str("(component)").unwrap()).unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(directory.path(), &engine, u64::MAX).unwrap();
         assert!(cache.load(&engine, "aa").is_none());
-        cache.store("aa", &component).unwrap();
+        cache.store("aa", &code(&engine)).unwrap();
         assert!(cache.load(&engine, "aa").is_some());
 
         let good = std::fs::read(cache.path("aa")).unwrap();
@@ -149,20 +189,66 @@ mod tests {
         flipped[TAG + 100] ^= 1;
         std::fs::write(cache.path("aa"), &flipped).unwrap();
         assert!(cache.load(&engine, "aa").is_none(), "tampered with");
-        std::fs::write(cache.path("aa"), component.serialize().unwrap()).unwrap();
+        std::fs::write(cache.path("aa"), code(&engine)).unwrap();
         assert!(cache.load(&engine, "aa").is_none(), "from outside");
 
         std::fs::write(cache.path("aa"), &good).unwrap();
         std::fs::remove_file(directory.path().join("key")).unwrap();
-        let another = Cache::open(directory.path(), &engine).unwrap();
+        let another = Cache::open(directory.path(), &engine, u64::MAX).unwrap();
         assert!(another.load(&engine, "aa").is_none(), "under another host's key");
+    }
+
+    #[test]
+    fn code_for_another_version_or_another_processor_is_not_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(directory.path(), &engine, u64::MAX).unwrap();
+        let mut version = Config::new();
+        version.module_version(ModuleVersionStrategy::Custom("47.0.0".into())).unwrap();
+        let mut processor = Config::new();
+        // This architecture, without what this very processor can do beyond its baseline.
+        processor.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)).unwrap();
+        for (what, config) in [("version", version), ("processor", processor)] {
+            let other = Engine::new(&config).unwrap();
+            let theirs = Cache::open(directory.path(), &other, u64::MAX).unwrap();
+            theirs.store("aa", &code(&other)).unwrap();
+            assert!(theirs.load(&other, "aa").is_some());
+            assert!(cache.load(&engine, "aa").is_none(), "{what}: it is another file");
+            std::fs::copy(theirs.path("aa"), cache.path("aa")).unwrap();
+            assert!(cache.load(&engine, "aa").is_none(), "{what}: under our name");
+            std::fs::remove_file(cache.path("aa")).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_not_used_for_the_longest_time_goes_when_the_bound_is_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let code = code(&engine);
+        let two = 2 * (code.len() + TAG) as u64;
+        let cache = Cache::open(directory.path(), &engine, two).unwrap();
+        let age = |digest: &str, seconds| {
+            let file = File::options().append(true).open(cache.path(digest)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        };
+        for (digest, seconds) in [("aa", 30), ("bb", 20)] {
+            cache.store(digest, &code).unwrap();
+            age(digest, seconds);
+        }
+        assert!(cache.load(&engine, "aa").is_some(), "it is used, and so younger than the other");
+        cache.store("cc", &code).unwrap();
+        let known = ["aa", "bb", "cc"].map(|digest| cache.path(digest).exists());
+        assert_eq!(known, [true, false, true]);
+        let tight = Cache::open(directory.path(), &engine, 1).unwrap();
+        tight.store("dd", &code).unwrap();
+        assert!(tight.load(&engine, "dd").is_some() && !tight.path("cc").exists(), "the newest stays");
     }
 
     #[test]
     fn the_key_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        Cache::open(directory.path(), &wasmtime::Engine::default()).unwrap();
+        Cache::open(directory.path(), &Engine::default(), u64::MAX).unwrap();
         let mode = std::fs::metadata(directory.path().join("key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -2,7 +2,7 @@
 
 use crate::component::Needs;
 use crate::contract::SUPPORTED;
-use crate::engine::TICK;
+use crate::engine::TICK_MILLISECONDS;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
 use crate::wasi_http::{Ended, Outgoing};
@@ -13,9 +13,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{FieldMapError, WasiHttpCtxView, WasiHttpView};
 
 /// What a call left.
@@ -45,10 +46,10 @@ pub enum CallError {
         backtrace: String,
     },
     /// The whole call took too long.
-    #[error("the provider did not answer within {0:?} ([sandbox] call-milliseconds)")]
+    #[error("the provider did not answer within {0:?} ({place})", place = place("call-milliseconds"))]
     Deadline(Duration),
     /// It hit a bound of the sandbox.
-    #[error("the provider hit a limit of the sandbox: {what}, at most {most} ([sandbox] {setting})")]
+    #[error("the provider hit a limit of the sandbox: {what}, at most {most} ({place})", place = place(.setting))]
     Limit {
         /// In words.
         what: &'static str,
@@ -67,6 +68,24 @@ pub enum CallError {
     #[error("the sandbox failed: {0}")]
     Host(String),
 }
+
+impl CallError {
+    /// A bound that was hit, by its key in the configuration.
+    pub(crate) fn limit(what: &'static str, setting: &'static str, limits: &Limits) -> Self {
+        Self::Limit { what, most: limits.in_words(setting), setting }
+    }
+}
+
+/// Where a bound is set: for all providers, and where that goes also for one.
+pub(crate) fn place(setting: &str) -> String {
+    match setting {
+        "stack-bytes" => format!("[sandbox] {setting}"),
+        _ => format!("[sandbox] {setting}; for this provider alone: postern provider grant ID --limit {setting}=…"),
+    }
+}
+
+/// How many ticks a guest may compute like any other. Providers take a few milliseconds; one that takes longer takes turns.
+const LIGHT_TICKS: u64 = 5;
 
 /// Marks an error of making the instance, before any function was called.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -109,40 +128,50 @@ impl State {
 }
 
 struct Bounds {
-    memory_bytes: usize,
+    limits: Arc<Limits>,
     memory_used: usize,
-    tables: usize,
-    table_elements: usize,
-    instances: usize,
     ticks: u64,
     ticks_used: u64,
+}
+
+impl Bounds {
+    fn new(limits: Arc<Limits>) -> Self {
+        let ticks = limits.compute_milliseconds.div_ceil(TICK_MILLISECONDS) as u64;
+        Self { limits, memory_used: 0, ticks, ticks_used: 0 }
+    }
+
+    fn reached(&self, what: &'static str, setting: &'static str) -> wasmtime::Error {
+        LimitReached(CallError::limit(what, setting, &self.limits)).into()
+    }
 }
 
 impl ResourceLimiter for Bounds {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.memory_used - current.min(self.memory_used) + desired;
-        if used > self.memory_bytes {
-            let most = format!("{} MiB", self.memory_bytes >> 20);
-            return Err(LimitReached(CallError::Limit { what: "memory", most, setting: "memory-bytes" }).into());
+        if used > self.limits.memory_bytes {
+            return Err(self.reached("memory", "memory-bytes"));
         }
         self.memory_used = used;
         Ok(true)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.table_elements {
-            let most = format!("{} elements", self.table_elements);
-            return Err(LimitReached(CallError::Limit { what: "the size of a table", most, setting: "table-elements" }).into());
+        if desired > self.limits.table_elements {
+            return Err(self.reached("the size of a table", "table-elements"));
         }
         Ok(true)
     }
 
     fn instances(&self) -> usize {
-        self.instances
+        self.limits.instances
     }
 
     fn tables(&self) -> usize {
-        self.tables
+        self.limits.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories
     }
 }
 
@@ -156,9 +185,9 @@ impl Component {
         ) -> Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>,
     {
         let started = Instant::now();
-        let limits = &self.runtime.limits;
+        let limits = &self.limits;
         let log = Log::new(limits);
-        let (mut store, ended) = self.runtime.store(log.clone(), call.clone(), self.shared.needs);
+        let (mut store, ended) = self.runtime.store(log.clone(), call.clone(), self.shared.needs, limits.clone());
         let result = tokio::time::timeout(limits.call(), work(&mut store, &self.shared.pre)).await;
         let memory = store.data().bounds.memory_used;
         drop(store);
@@ -169,7 +198,7 @@ impl Component {
         let mut result = match result {
             Err(_) => Err(CallError::Deadline(limits.call())),
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(classify(&error, last_words, &lines, limits)),
+            Ok(Err(error)) => Err(classify(&error, last_words, limits)),
         };
         let exchanges = call.as_ref().map(|call| call.exchanges()).unwrap_or_default();
         if let Some(call) = &call {
@@ -185,8 +214,7 @@ impl Component {
 }
 
 impl Inner {
-    fn store(&self, log: Log, call: Option<Arc<Call>>, needs: Needs) -> (Store<State>, Option<Ended>) {
-        let limits = &self.limits;
+    fn store(&self, log: Log, call: Option<Arc<Call>>, needs: Needs, limits: Arc<Limits>) -> (Store<State>, Option<Ended>) {
         let wasi = (needs >= Needs::Wasi).then(|| {
             let mut context = WasiCtx::builder();
             context
@@ -194,85 +222,109 @@ impl Inner {
                 .stderr(Stdio::new(log.clone(), Level::Error))
                 .allow_tcp(false)
                 .allow_udp(false)
-                .allow_ip_name_lookup(false);
+                .allow_ip_name_lookup(false)
+                .max_random_size(limits.host_call_bytes as u64);
             let mut table = ResourceTable::new();
             table.set_max_capacity(limits.handles);
             (context.build(), table)
         });
-        let bounds = Bounds {
-            memory_bytes: limits.memory_bytes,
-            memory_used: 0,
-            tables: limits.tables,
-            table_elements: limits.table_elements,
-            instances: limits.instances,
-            ticks: limits.compute_milliseconds.div_ceil(u64::try_from(TICK.as_millis()).unwrap_or(10)),
-            ticks_used: 0,
-        };
         let (http, ended) = match needs {
             Needs::Contract | Needs::Wasi => (None, None),
             Needs::Http => {
-                let (outgoing, ended) = Outgoing::new(call.clone(), log.clone(), limits);
+                let (outgoing, ended) = Outgoing::new(call.clone(), log.clone(), &limits);
                 (Some(Box::new(outgoing)), Some(ended))
             }
         };
-        let state = State { call, log, bounds, wasi, http };
+        let (host_call_bytes, handles) = (limits.host_call_bytes, limits.handles);
+        let state = State { call, log, bounds: Bounds::new(limits), wasi, http };
         let mut store = Store::new(&self.engine.wasmtime, state);
         store.limiter(|state| &mut state.bounds);
-        store.set_hostcall_fuel(limits.host_call_bytes);
-        store.set_max_component_handles(limits.handles);
+        store.set_hostcall_fuel(host_call_bytes);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         // The clock ticks on while the guest waits for an answer, but it is asked only when guest code runs again, and
         // then counts one tick however many have passed: what is counted is computing.
-        store.epoch_deadline_callback(|mut store| {
+        let turns = self.turns.clone();
+        store.epoch_deadline_callback(move |mut store| {
             let bounds = &mut store.data_mut().bounds;
             bounds.ticks_used += 1;
             if bounds.ticks_used > bounds.ticks {
-                let most = format!("{} ms", bounds.ticks * u64::try_from(TICK.as_millis()).unwrap_or(10));
-                return Err(LimitReached(CallError::Limit { what: "computing", most, setting: "compute-milliseconds" }).into());
+                return Err(bounds.reached("computing", "compute-milliseconds"));
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            let turn = (bounds.ticks_used >= LIGHT_TICKS).then(|| turns.clone());
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(give_way(turn))))
         });
         (store, ended)
     }
 }
 
-fn classify(error: &wasmtime::Error, last_words: Option<String>, lines: &[LogLine], limits: &Limits) -> CallError {
+/// Lets others run before a guest computes on. One that has computed for long waits for its turn among such guests, which
+/// lasts for one tick, whatever it does then.
+async fn give_way(turns: Option<Arc<Semaphore>>) {
+    tokio::task::yield_now().await;
+    if let Some(turns) = turns
+        && let Ok(turn) = turns.acquire_owned().await
+    {
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(TICK_MILLISECONDS as u64)).await;
+            drop(turn);
+        });
+    }
+}
+
+/// Bounds that wasmtime has no type of error for: what its text says, and which they are.
+static TOLD_BY_TEXT: [(&str, &str, &str); 6] = [
+    ("fuel allocated for hostcalls has been exhausted", "the bytes of one call into the host or of an answer", "host-call-bytes"),
+    ("requested len", "the bytes of one call into the host or of an answer", "host-call-bytes"),
+    ("store handle limit exceeded", "handles", "handles"),
+    ("resource limit exceeded: instance count", "core instances", "instances"),
+    ("resource limit exceeded: memory count", "memories", "memories"),
+    ("resource limit exceeded: table count", "tables", "tables"),
+];
+
+fn classify(error: &wasmtime::Error, last_words: Option<String>, limits: &Limits) -> CallError {
     if let Some(LimitReached(limit)) = error.downcast_ref::<LimitReached>() {
         return limit.clone();
     }
+    let limit = |what, setting| CallError::limit(what, setting, limits);
     if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
-        let most = format!("{} KiB", limits.stack_bytes >> 10);
-        return CallError::Limit { what: "the depth of the stack", most, setting: "stack-bytes" };
+        return limit("the depth of the stack", "stack-bytes");
     }
     if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) = error.downcast_ref::<FieldMapError>() {
-        let most = format!("{} KiB", limits.header_bytes >> 10);
-        return CallError::Limit { what: "the headers of a request", most, setting: "header-bytes" };
+        return limit("the headers of a request", "header-bytes");
     }
-    // The component's own handles have the same bound as the host's table, but wasmtime knows no type for that error.
-    let full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
-    if full || error.root_cause().to_string().contains("store handle limit exceeded") {
-        return CallError::Limit { what: "handles", most: limits.handles.to_string(), setting: "handles" };
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return limit("handles", "handles");
+    }
+    let cause = error.root_cause().to_string();
+    if let Some(&(_, what, setting)) = TOLD_BY_TEXT.iter().find(|(text, ..)| cause.contains(text)) {
+        return limit(what, setting);
     }
     let trap = error.downcast_ref::<Trap>();
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     if trap.is_none() && backtrace.is_empty() {
-        let message = format!("{:#}", error.root_cause());
-        let busy = error.downcast_ref::<PoolConcurrencyLimitError>().is_some();
+        if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+            return CallError::Host(cause);
+        }
+        // The host's own functions answer with errors of the contract; what else there is, is about what the guest handed over.
         return match error.downcast_ref::<NotInstantiated>() {
-            Some(_) if !busy => CallError::Mismatch(message),
-            _ => CallError::Host(message),
+            Some(_) => CallError::Mismatch(cause),
+            None => CallError::Contract(cause),
         };
     }
+    let exit = || error.downcast_ref::<I32Exit>().map(|I32Exit(code)| format!("it exited with {code} instead of answering"));
     // What the guest's runtime printed last says more than "unreachable".
-    let printed = || lines.iter().rev().find(|line| line.level == Level::Error).map(|line| line.message.clone());
-    let message =
-        last_words.or_else(printed).or_else(|| trap.map(ToString::to_string)).unwrap_or_else(|| error.root_cause().to_string());
+    let message = last_words.or_else(exit).or_else(|| trap.map(ToString::to_string)).unwrap_or(cause);
     CallError::Trap { message, backtrace }
 }
 
 fn frames(backtrace: &WasmBacktrace) -> String {
     let names = backtrace.frames().iter().take(20).map(|frame| {
-        let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), str::to_owned);
+        let name = frame.func_name().map_or_else(
+            || format!("function {}", frame.func_index()),
+            // Rust's names as they are in the source; those of other languages are that already.
+            |name| format!("{:#}", rustc_demangle::demangle(name)),
+        );
         crate::log::cut(&name, 200).to_owned()
     });
     names.collect::<Vec<_>>().join("\n")

@@ -1,9 +1,11 @@
 //! What a file is, what it needs, and making a component of it.
 
 use crate::contract::{PACKAGE, SUPPORTED, WIT};
+use crate::features::{FEATURES, explain};
+use crate::limits::Limits;
 use semver::Version;
 use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER};
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Parser, Payload, Validator};
 
 /// Why a file cannot be used as a provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +44,16 @@ pub enum LoadError {
         "the component needs what the host does not offer: {0}. A provider may import {PACKAGE}/{{http, log, secrets}}@{SUPPORTED} and WASI 0.2: io, cli, clocks, random, filesystem and sockets (these two without any content), and of wasi:http `types` and `outgoing-handler`"
     )]
     Imports(String),
+    /// It needs more than any provider may have.
+    #[error("the component needs more than the sandbox allows: {what}, at most {most} ([sandbox] {setting})")]
+    Limit {
+        /// In words.
+        what: &'static str,
+        /// The bound, with its unit.
+        most: String,
+        /// The configuration key.
+        setting: &'static str,
+    },
     /// It does not compile.
     #[error("the component does not compile: {0}")]
     Compile(String),
@@ -71,10 +83,15 @@ pub(crate) enum Needs {
     Http,
 }
 
+/// A bound of loading that was hit.
+pub(crate) fn limit(what: &'static str, setting: &'static str, limits: &Limits) -> LoadError {
+    LoadError::Limit { what, most: limits.in_words(setting), setting }
+}
+
 /// Reads a file and makes a component of it if it is a core module.
-pub(crate) fn prepare(bytes: &[u8], limit: usize) -> Result<Prepared, LoadError> {
-    if bytes.len() > limit {
-        return Err(LoadError::TooLarge { size: bytes.len(), limit });
+pub(crate) fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, LoadError> {
+    if bytes.len() > limits.component_bytes {
+        return Err(LoadError::TooLarge { size: bytes.len(), limit: limits.component_bytes });
     }
     let component = if Parser::is_component(bytes) {
         bytes.to_vec()
@@ -87,13 +104,36 @@ pub(crate) fn prepare(bytes: &[u8], limit: usize) -> Result<Prepared, LoadError>
             _ => "it does not begin with \\0asm".into(),
         }));
     };
-    Validator::new_with_features(WasmFeatures::default())
-        .validate_all(&component)
-        .map_err(|error| LoadError::Invalid(error.to_string()))?;
+    Validator::new_with_features(FEATURES).validate_all(&component).map_err(|error| LoadError::Invalid(explain(&error)))?;
+    check_sizes(&component, limits)?;
     let names = top_level(&component)?;
     let version = check_exports(&names.exports)?;
     let needs = check_imports(&names.imports)?;
     Ok(Prepared { bytes: component, version, needs })
+}
+
+/// Refuses what could never be instantiated, before anything is compiled of it.
+fn check_sizes(component: &[u8], limits: &Limits) -> Result<(), LoadError> {
+    let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(invalid)? {
+            Payload::MemorySection(memories) if memories.count() as usize > limits.memories => {
+                return Err(limit("memories", "memories", limits));
+            }
+            Payload::TableSection(tables) => {
+                if tables.count() as usize > limits.tables {
+                    return Err(limit("tables", "tables", limits));
+                }
+                for table in tables {
+                    if table.map_err(invalid)?.ty.initial > limits.table_elements as u64 {
+                        return Err(limit("the size of a table", "table-elements", limits));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 struct Names {
@@ -225,8 +265,12 @@ fn embed_contract(module: &mut Vec<u8>) -> Result<(), LoadError> {
 mod tests {
     use super::*;
 
+    fn small() -> Limits {
+        Limits { component_bytes: 1 << 20, ..Limits::default() }
+    }
+
     fn refused(bytes: &[u8]) -> String {
-        match prepare(bytes, 1 << 20) {
+        match prepare(bytes, &small()) {
             Ok(_) => panic!("it should have been refused"),
             Err(error) => error.to_string(),
         }
@@ -241,7 +285,7 @@ mod tests {
         assert!(refused(&wat::parse_str("(component)").unwrap()).contains("it exports nothing"));
         let mut cut = wat::parse_str("(component (core module (func)))").unwrap();
         cut.truncate(cut.len() - 3);
-        assert!(matches!(prepare(&cut, 1 << 20), Err(LoadError::Invalid(_))));
+        assert!(matches!(prepare(&cut, &small()), Err(LoadError::Invalid(_))));
     }
 
     #[test]
@@ -274,5 +318,35 @@ mod tests {
             (instance $i) (export "postern:provider/provider@0.1.0" (instance $i)))"#;
         let message = refused(&wat::parse_str(text).unwrap());
         assert!(message.contains("wasi:http/incoming-handler@0.2.0, wasi:http/client@0.3.0, evil:host/shell."), "{message}");
+    }
+
+    #[test]
+    fn features_that_are_off_are_refused_by_name() {
+        let table = [
+            ("(memory 1 1 shared)", "threads"),
+            ("(memory i64 1)", "memory64"),
+            ("(tag)", "exceptions"),
+            ("(type (struct))", "gc"),
+            ("(func return_call 0)", "tail calls"),
+            ("(func (param externref))", "gc types"),
+            ("(func (result v128) v128.const i64x2 0 0 v128.const i64x2 0 0 i8x16.relaxed_swizzle)", "relaxed SIMD"),
+        ];
+        for (text, name) in table {
+            let message = refused(&wat::parse_str(format!("(component (core module {text}))")).unwrap());
+            assert!(message.contains(name) && message.contains("build it without"), "{name}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_no_instance_could_have_is_refused_before_it_is_compiled() {
+        let table = [
+            ("(table 10000000 funcref)".to_owned(), "the size of a table, at most 65536 ([sandbox] table-elements)"),
+            ("(table 0 funcref)".repeat(17), "tables, at most 16 ([sandbox] tables)"),
+            ("(memory 0)".repeat(5), "memories, at most 4 ([sandbox] memories)"),
+        ];
+        for (text, told) in table {
+            let message = refused(&wat::parse_str(format!("(component (core module {text}))")).unwrap());
+            assert!(message.contains(told), "{message}");
+        }
     }
 }

@@ -7,19 +7,24 @@
 //!   ends the call with an error that names it.
 //! - Nothing of one call is left for the next, and a call that ends early leaves nothing behind.
 //! - Machine code is loaded only from a file that this host wrote, for this engine, from this component.
+//! - What compiles is a process of its own, bounded in time and memory.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`limits`] | the bounds and their defaults |
 //! | `engine` | wasmtime's engine and the linkers |
+//! | `features` | which of WebAssembly's features are on |
 //! | [`component`] | what a file is, what it needs, and making a component of it |
+//! | [`compile`] | from a component to machine code |
 //! | `cache` | machine code on disk |
 //! | [`log`] | what a guest writes |
+//! | `last_words` | why a guest trapped, as its language's runtime wrote it |
 //! | [`call`] | one call: its state, its bounds, its outcome |
 //! | `wasi_http` | stock HTTP clients in components: their requests go to the broker |
 //! | [`contract`] | the contract's versions, one module each |
 
 pub mod call;
+pub mod compile;
 pub mod component;
 pub mod contract;
 pub mod limits;
@@ -27,29 +32,35 @@ pub mod log;
 
 mod cache;
 mod engine;
+mod features;
+mod last_words;
 mod wasi_http;
 
 pub use call::{CallError, Report};
+pub use compile::Compiler;
 pub use component::LoadError;
 pub use contract::{Delivery, Entity, Failure, OptionItem, OptionsRequest, Receipt, Settings, SettingsKind};
 pub use limits::Limits;
 
 use contract::v0_1;
 use metrics::{Counter, counter, describe_counter};
+use postern_core::grant;
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 /// What a runtime is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where machine code is kept. None: it is compiled anew each time.
-    pub cache: Option<PathBuf>,
+    /// Where machine code is kept, and how many bytes of it. None: it is compiled anew each time.
+    pub cache: Option<(PathBuf, u64)>,
     /// The bounds of each call.
     pub limits: Limits,
-    /// How many calls may run at once; the pool of instances has this size.
+    /// How many deliveries may run at once; the pool of instances has this size, and some places more for other calls.
     pub concurrency: u32,
+    /// What compiles. None: this process itself, within no bounds of time and memory, as tests and benchmarks may.
+    pub compiler: Option<Compiler>,
 }
 
 /// Compiles components and runs them. Cheap to clone.
@@ -59,12 +70,17 @@ pub struct Runtime(Arc<Inner>);
 struct Inner {
     engine: engine::Engine,
     cache: Option<cache::Cache>,
-    limits: Limits,
+    compiler: Option<Compiler>,
+    limits: Arc<Limits>,
     /// How often machine code was in the cache, and how often it had to be made.
     cache_hits: Counter,
     cache_misses: Counter,
-    /// Compiling takes all the processor it gets: one at a time leaves the rest to deliveries.
+    /// Compiling takes all the processor that others leave: one at a time.
     compiling: Semaphore,
+    /// Places of the pool for calls that are no deliveries.
+    asides: Semaphore,
+    /// How many guests that compute for long may do so at once: half the processors are always left to others.
+    turns: Arc<Semaphore>,
 }
 
 /// The runtime does not start.
@@ -82,17 +98,27 @@ impl Runtime {
             engine::Engine::new(&options.limits, options.concurrency).map_err(|error| StartError(format!("{error:#}")))?;
         let cache = options
             .cache
-            .map(|directory| cache::Cache::open(&directory, &engine.wasmtime))
+            .map(|(directory, most_bytes)| cache::Cache::open(&directory, &engine.wasmtime, most_bytes))
             .transpose()
             .map_err(|error| StartError(format!("the compile cache: {error}")))?;
         describe_counter!("postern_compile_cache_total", "Components that were loaded: from the compile cache, or compiled.");
         let cache_hits = counter!("postern_compile_cache_total", "result" => "hit");
         let cache_misses = counter!("postern_compile_cache_total", "result" => "miss");
-        let compiling = Semaphore::new(1);
-        Ok(Self(Arc::new(Inner { engine, cache, limits: options.limits, cache_hits, cache_misses, compiling })))
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self(Arc::new(Inner {
+            engine,
+            cache,
+            compiler: options.compiler,
+            limits: Arc::new(options.limits),
+            cache_hits,
+            cache_misses,
+            compiling: Semaphore::new(1),
+            asides: Semaphore::new(engine::ASIDE as usize),
+            turns: Arc::new(Semaphore::new((processors / 2).max(1))),
+        })))
     }
 
-    /// The bounds of each call.
+    /// The bounds of each call, where a grant sets no others.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
@@ -103,43 +129,63 @@ impl Runtime {
     /// # Errors
     /// The file is no provider for this host; see [`LoadError`].
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {
-        let _permit = self.0.compiling.acquire().await.map_err(|_| LoadError::Host("the runtime is stopping".into()))?;
+        let size = bytes.len();
+        let started = std::time::Instant::now();
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || inner.load(&bytes))
-            .await
-            .map_err(|error| LoadError::Host(format!("the compiling thread failed: {error}")))?
+        let (digest, prepared, known) = apart(move || inner.read(&bytes)).await??;
+        let cached = known.is_some();
+        if cached { &self.0.cache_hits } else { &self.0.cache_misses }.increment(1);
+        let component::Prepared { bytes, version, needs } = prepared;
+        let code = match known {
+            Some(code) => code,
+            None => {
+                let _turn = self.0.compiling.acquire().await.map_err(|_| LoadError::Host("the runtime is stopping".into()))?;
+                let (inner, digest) = (self.0.clone(), digest.clone());
+                apart(move || inner.compile(&bytes, &digest)).await??
+            }
+        };
+        let pre = self.0.engine.link(&code, needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        tracing::debug!(%digest, cached, millis = started.elapsed().as_millis(), "component loaded");
+        let shared = Arc::new(Shared { digest, size, version, needs, pre });
+        Ok(Component { runtime: self.0.clone(), shared, limits: self.0.limits.clone() })
     }
 }
 
+/// Does long work on a thread of its own, which nobody waits for when the process ends.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    let (done, result) = oneshot::channel();
+    let host = |error: String| LoadError::Host(format!("the loading thread failed: {error}"));
+    let thread = std::thread::Builder::new().name("loading".into());
+    thread.spawn(move || done.send(work()).ok()).map_err(|error| host(error.to_string()))?;
+    result.await.map_err(|error| host(error.to_string()))
+}
+
+/// A file's digest, what it is, and its machine code if that is in the cache.
+type Read = (String, component::Prepared, Option<wasmtime::component::Component>);
+
 impl Inner {
-    fn load(self: Arc<Self>, bytes: &[u8]) -> Result<Component, LoadError> {
+    fn read(&self, bytes: &[u8]) -> Result<Read, LoadError> {
         let digest = hex(&Sha256::digest(bytes));
-        let started = std::time::Instant::now();
-        let prepared = component::prepare(bytes, self.limits.component_bytes)?;
-        let compile = || {
-            wasmtime::component::Component::new(&self.engine.wasmtime, &prepared.bytes)
-                .map_err(|error| LoadError::Compile(format!("{error:#}")))
+        let prepared = component::prepare(bytes, &self.limits)?;
+        let known = self.cache.as_ref().and_then(|cache| cache.load(&self.engine.wasmtime, &digest));
+        Ok((digest, prepared, known))
+    }
+
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<wasmtime::component::Component, LoadError> {
+        let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+        let code = match &self.compiler {
+            Some(compiler) => compile::apart(compiler, bytes, self.engine.memory, &self.limits)?,
+            None => self.engine.wasmtime.precompile_component(bytes).map_err(failed)?,
         };
-        let (code, cached) = match &self.cache {
-            None => (compile()?, false),
-            Some(cache) => match cache.load(&self.engine.wasmtime, &digest) {
-                Some(code) => (code, true),
-                None => {
-                    let code = compile()?;
-                    if let Err(error) = cache.store(&digest, &code) {
-                        tracing::warn!(%digest, %error, "the compile cache could not be written; the next start compiles again");
-                    }
-                    (code, false)
-                }
-            },
-        };
-        if cached { &self.cache_hits } else { &self.cache_misses }.increment(1);
-        let pre = self.engine.link(&code, prepared.needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        tracing::debug!(%digest, cached, millis = started.elapsed().as_millis(), "component loaded");
-        Ok(Component {
-            runtime: self,
-            shared: Arc::new(Shared { digest, size: bytes.len(), version: prepared.version, needs: prepared.needs, pre }),
-        })
+        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.store(digest, &code)) {
+            tracing::warn!(%digest, %error, "the compile cache could not be written; the next start compiles again");
+        }
+        cache::deserialize(&self.engine.wasmtime, &code).map_err(failed)
+    }
+
+    /// Waits for a place for a call that is no delivery.
+    async fn aside(&self) -> Option<SemaphorePermit<'_>> {
+        self.asides.acquire().await.ok()
     }
 }
 
@@ -148,6 +194,7 @@ impl Inner {
 pub struct Component {
     runtime: Arc<Inner>,
     shared: Arc<Shared>,
+    limits: Arc<Limits>,
 }
 
 struct Shared {
@@ -167,6 +214,24 @@ impl Component {
     /// The size of that file in bytes.
     pub fn size(&self) -> usize {
         self.shared.size
+    }
+
+    /// The bounds of its calls.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The same with the bounds that a grant sets, and the runtime's where it sets none.
+    #[must_use]
+    pub fn granted(&self, limits: &grant::Limits) -> Self {
+        if limits.is_empty() {
+            return Self { limits: self.runtime.limits.clone(), ..self.clone() };
+        }
+        self.bounded(self.runtime.limits.granted(limits))
+    }
+
+    fn bounded(&self, limits: Limits) -> Self {
+        Self { limits: Arc::new(limits), ..self.clone() }
     }
 
     /// The version of the contract that it was built for.

@@ -1,12 +1,22 @@
 //! What a guest writes: through the contract's `log`, or through WASI's stdout and stderr.
 
+use crate::last_words;
 use crate::limits::Limits;
+use bytes::Bytes;
 use postern_core::delivery::{Level, LogLine};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// How many of the last errors are kept to look for last words in, whether they found a place in the log or not.
+const TAIL: usize = 50;
+/// How many bytes a guest may hand over at once, and how long a line without an end may be.
+const PIECE: usize = 64 * 1024;
 
 /// The lines of one call. Cheap to clone; clones share the lines.
 #[derive(Clone)]
@@ -17,8 +27,11 @@ struct Lines {
     most_lines: usize,
     most_bytes: usize,
     dropped: usize,
+    cut: usize,
     /// What a guest said last before it trapped.
     last_words: Option<String>,
+    /// The last errors.
+    tail: VecDeque<String>,
 }
 
 impl Log {
@@ -29,19 +42,28 @@ impl Log {
             most_lines: limits.log_lines,
             most_bytes: limits.log_line_bytes,
             dropped: 0,
+            cut: 0,
             last_words: None,
+            tail: VecDeque::new(),
         })))
     }
 
     /// Adds a line, cut at its bound; counts it as dropped when there are enough.
     pub fn write(&self, level: Level, message: &str) {
         let mut lines = self.lock();
+        let kept = cut(message, lines.most_bytes);
+        if level == Level::Error {
+            if lines.tail.len() == TAIL {
+                lines.tail.pop_front();
+            }
+            lines.tail.push_back(kept.to_owned());
+        }
         if lines.lines.len() >= lines.most_lines {
             lines.dropped += 1;
             return;
         }
-        let message = cut(message, lines.most_bytes).to_owned();
-        lines.lines.push(LogLine { level, message });
+        lines.cut += usize::from(kept.len() < message.len());
+        lines.lines.push(LogLine { level, message: kept.to_owned() });
     }
 
     /// Adds a line of the host's own, unless it only says again what the last line says.
@@ -62,15 +84,21 @@ impl Log {
         lines.last_words = Some(cut(message, lines.most_bytes).to_owned());
     }
 
-    /// The lines so far, with a last one that counts those which were dropped; and the last words.
+    /// The lines so far, with last ones that count those which were cut or dropped; and the last words, which are what the
+    /// guest called them, or what its language's runtime wrote as an error.
     pub fn take(&self) -> (Vec<LogLine>, Option<String>) {
         let mut lines = self.lock();
         let mut taken = std::mem::take(&mut lines.lines);
-        if lines.dropped > 0 {
-            let message = format!("{} more lines were dropped: at most {} are kept", lines.dropped, lines.most_lines);
-            taken.push(LogLine { level: Level::Warn, message });
+        let mut note = |message: String| taken.push(LogLine { level: Level::Warn, message });
+        if lines.cut > 0 {
+            note(format!("{} of these lines were cut at {} bytes ([sandbox] log-line-bytes)", lines.cut, lines.most_bytes));
         }
-        (taken, lines.last_words.take())
+        if lines.dropped > 0 {
+            let Lines { dropped, most_lines, .. } = *lines;
+            note(format!("{dropped} more lines were dropped: at most {most_lines} are kept ([sandbox] log-lines)"));
+        }
+        let tail = std::mem::take(&mut lines.tail);
+        (taken, lines.last_words.take().or_else(|| last_words::among(&tail.into_iter().collect::<Vec<_>>())))
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -94,6 +122,10 @@ impl Stdio {
     pub(crate) fn new(log: Log, level: Level) -> Self {
         Self { log, level }
     }
+
+    fn lines(&self) -> LineWriter {
+        LineWriter { stdio: self.clone(), partial: Vec::new() }
+    }
 }
 
 impl IsTerminal for Stdio {
@@ -103,8 +135,13 @@ impl IsTerminal for Stdio {
 }
 
 impl StdoutStream for Stdio {
+    /// Written at once, not by a task of its own: what a guest says right before it traps must be there.
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.lines())
+    }
+
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(LineWriter { stdio: self.clone(), partial: Vec::new() })
+        Box::new(self.lines())
     }
 }
 
@@ -114,6 +151,15 @@ struct LineWriter {
 }
 
 impl LineWriter {
+    fn take(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.partial.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.partial.len() > PIECE {
+                self.end_line();
+            }
+        }
+    }
+
     fn end_line(&mut self) {
         let line = String::from_utf8_lossy(&self.partial).trim_end().to_owned();
         if !line.is_empty() {
@@ -123,14 +169,29 @@ impl LineWriter {
     }
 }
 
+impl OutputStream for LineWriter {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(PIECE)
+    }
+}
+
+#[async_trait]
+impl Pollable for LineWriter {
+    async fn ready(&mut self) {}
+}
+
 impl AsyncWrite for LineWriter {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.partial.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.partial.len() > 64 * 1024 {
-                self.end_line();
-            }
-        }
+        self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -162,7 +223,22 @@ mod tests {
         }
         let (lines, _) = log.take();
         assert_eq!(lines[0].message, "abcd");
-        assert_eq!(lines.len(), 3);
-        assert!(lines[2].message.contains("3 more lines"));
+        assert_eq!(lines.len(), 4);
+        assert!(lines[2].message.contains("2 of these lines were cut at 5 bytes ([sandbox] log-line-bytes)"));
+        assert!(lines[3].message.contains("3 more lines"));
+    }
+
+    #[test]
+    fn last_words_are_found_behind_a_flood() {
+        let log = Log::new(&Limits { log_lines: 1, ..Limits::default() });
+        let stderr = Stdio::new(log.clone(), Level::Error);
+        let mut stream = stderr.p2_stream();
+        stream.write("line\n".repeat(100).into()).unwrap();
+        stream.write("panic: boom\n\ngoroutine 1 [running]:\nmain.main()".into()).unwrap();
+        drop(stream);
+        assert_eq!(log.take().1.as_deref(), Some("panic: boom"));
+        log.write(Level::Error, "a complaint");
+        log.fatal("the end");
+        assert_eq!(log.take().1.as_deref(), Some("the end"));
     }
 }

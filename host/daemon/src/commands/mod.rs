@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod audit;
 mod chosen;
+pub(crate) mod compile;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod delivery;

@@ -99,6 +99,10 @@ pub(crate) struct More {
     /// Allow it to read secrets in clear, or with `=false` no more. Each use is recorded.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOLEAN")]
     reveal_secrets: Option<bool>,
+    /// Bound its calls otherwise than the configuration does: `memory-bytes=134217728`, or `memory-bytes=` for what is
+    /// configured. The keys are those of [sandbox], and requests-per-call. Give it several times for several.
+    #[arg(long = "limit", value_name = "KEY=NUMBER", value_parser = limit)]
+    limits: Vec<(String, Value)>,
 }
 
 pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
@@ -188,6 +192,9 @@ async fn grant(client: &Client, path: &str, id: &str, more: More) -> Result<()> 
             grant[name] = json!(given);
         }
     }
+    for (name, value) in more.limits {
+        grant["limits"][name] = value;
+    }
     let grant = if grant == before { grant } else { client.put(&path, grant).await? };
     print(&allowed(id, &grant))
 }
@@ -209,7 +216,28 @@ fn allowed(id: &str, grant: &Value) -> String {
     if grant["revealSecrets"] == true {
         text += "; it may read secrets in clear";
     }
+    let limits: Vec<_> =
+        grant["limits"].as_object().into_iter().flatten().map(|(name, value)| format!("{name} {value}")).collect();
+    if !limits.is_empty() {
+        text += &format!("; its own limits: {}", limits.join(", "));
+    }
     text
+}
+
+/// `memory-bytes=1` → `memoryBytes` and 1.
+fn limit(text: &str) -> Result<(String, Value)> {
+    let (key, number) = text.split_once('=').context("it looks like memory-bytes=134217728")?;
+    let number = match number {
+        "" => Value::Null,
+        number => json!(number.parse::<u64>().with_context(|| format!("`{number}` is no whole number"))?),
+    };
+    let mut name = String::new();
+    for part in key.split('-') {
+        let (first, rest) = part.split_at(part.chars().next().map_or(0, char::len_utf8));
+        name += &if name.is_empty() { first.to_owned() } else { first.to_uppercase() };
+        name += rest;
+    }
+    Ok((name, number))
 }
 
 fn hosts(value: &Value) -> Vec<String> {

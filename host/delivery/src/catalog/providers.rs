@@ -8,10 +8,13 @@ use crate::audit::{self, Difference, Values};
 use crate::own_events::PLUGIN as OWN_PLUGIN;
 use postern_core::grant::Grant;
 use postern_core::host_pattern::HostPattern;
+use postern_core::manifest::ManifestError;
 use postern_core::{DeliveryId, Json, Manifest, PluginId, ProviderId, Subscription};
 use postern_egress::{Call, CallSettings, Seals, Witness};
+use postern_events::Violation;
 use postern_events::settings::Form;
-use postern_runtime::Component;
+use postern_runtime::limits::OutOfRange;
+use postern_runtime::{Component, Limits, Runtime};
 use postern_store::{AuditEntry, Kind, NewEvent};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -136,6 +139,24 @@ pub(crate) struct Purpose<'a> {
     pub(crate) subscription: Option<&'a Subscription>,
 }
 
+/// Whether a component that was read again is what was added: a grant and an approval are for that file and for what it said
+/// then, and for nothing that it says later.
+fn recognise(described: Described, digest: &str, manifest: &Manifest) -> Result<Described, Error> {
+    if described.component.digest() != digest {
+        let message = "its component is not the file that was added; add it again: postern provider add".to_owned();
+        return Err(Error::Conflict(message));
+    }
+    if described.manifest != *manifest {
+        return Err(Error::Manifest(fickle()));
+    }
+    Ok(described)
+}
+
+/// A manifest that is now this and then that.
+fn fickle() -> ManifestError {
+    ManifestError { field: "contents", reason: "they changed; `describe` must answer the same each time".into() }
+}
+
 /// A component that was loaded and said what it is.
 #[derive(Clone)]
 struct Described {
@@ -164,7 +185,11 @@ impl Catalog {
         for stored in stored.into_iter().filter(|stored| !stored.bundled) {
             let loaded = match tokio::fs::read(self.component_path(&stored.digest)).await {
                 Ok(bytes) => match stored.manifest.id.as_str().split('.').next().map(str::parse::<PluginId>) {
-                    Some(Ok(plugin)) => self.describe(&plugin, bytes).await.map_err(|error| error.to_string()),
+                    Some(Ok(plugin)) => {
+                        self.describe(&plugin, bytes).await.map_err(|error| error.to_string()).and_then(|described| {
+                            recognise(described, &stored.digest, &stored.manifest).map_err(|error| error.to_string())
+                        })
+                    }
                     _ => Err("its id has no plugin".to_owned()),
                 },
                 Err(error) => Err(format!("its component cannot be read: {error}")),
@@ -275,6 +300,7 @@ impl Catalog {
                     .await
                     .map_err(|error| Error::Internal(format!("the waiting component cannot be read: {error}")))?;
                 let described = self.describe(&plugin_of(id), bytes).await?;
+                let described = recognise(described, &pending.digest, &pending.manifest)?;
                 let staged = self.stage(&provider(described.clone(), Grant::default(), true, false, None)).await?;
                 Some((pending.digest.clone(), described, staged))
             }
@@ -310,11 +336,16 @@ impl Catalog {
     /// Replaces what a provider is allowed.
     ///
     /// # Errors
-    /// There is none of this id.
+    /// There is none of this id, or a limit is out of range.
     pub async fn set_grant(&self, id: &ProviderId, grant: Grant) -> Result<Arc<Provider>, Error> {
+        self.runtime.limits().check_granted(&grant.limits).map_err(|wrong| {
+            let violation = |wrong: OutOfRange| Violation::new(format!("/limits/{}", wrong.name()), wrong.to_string());
+            Error::invalid("the grant does not fit", wrong.into_iter().map(violation).collect())
+        })?;
         let _changing = self.changing.lock().await;
         let before = self.provider(id)?;
-        let changed = Provider { grant: Arc::new(grant), pending: before.pending.clone(), ..before.again() };
+        let component = before.component.as_ref().map(|component| component.granted(&grant.limits));
+        let changed = Provider { grant: Arc::new(grant), component, pending: before.pending.clone(), ..before.again() };
         self.save_provider("grant", &changed, before.pending.clone()).await?;
         self.install(changed);
         self.provider(id)
@@ -362,7 +393,7 @@ impl Catalog {
             config: config.clear.clone(),
             connection: connection.map(|connection| connection.clear.clone()),
             seals,
-            deadline: tokio::time::Instant::now() + self.runtime.limits().call(),
+            deadline: tokio::time::Instant::now() + provider.limits(&self.runtime).call(),
         });
         let reveals = provider.grant.reveal_secrets;
         Arc::new(if reveals { call.with_witness(self.witness(&provider.manifest.id, purpose)) } else { call })
@@ -390,10 +421,13 @@ impl Catalog {
         })
     }
 
+    /// Loads a component and asks it what it is: twice, since all that is granted is granted to what it says.
     async fn describe(&self, plugin: &PluginId, bytes: Vec<u8>) -> Result<Described, Error> {
         let component = self.runtime.load(bytes).await?;
-        let draft = component.describe().await.result?;
-        let manifest = Manifest::check(plugin, draft)?;
+        let manifest = Manifest::check(plugin, component.describe().await.result?)?;
+        if manifest != Manifest::check(plugin, component.describe().await.result?)? {
+            return Err(Error::Manifest(fickle()));
+        }
         let form = Arc::new(settings::compile("config", &manifest.config)?);
         let connection_form = manifest
             .connection
@@ -496,6 +530,11 @@ impl Provider {
         wish.iter().filter(|host| !self.grant.hosts.contains(host)).collect()
     }
 
+    /// The bounds of its calls.
+    pub(crate) fn limits<'a>(&'a self, runtime: &'a Runtime) -> &'a Limits {
+        self.component.as_ref().map_or(runtime.limits(), Component::limits)
+    }
+
     /// The version of the contract that it speaks, if it is loaded.
     pub fn contract(&self) -> Option<String> {
         self.component.as_ref().map(|component| component.contract().to_string())
@@ -504,6 +543,7 @@ impl Provider {
 
 fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, pending: Option<Pending>) -> Provider {
     let Described { component, manifest, form, connection_form } = described;
+    let component = component.granted(&grant.limits);
     Provider {
         state: if approved { ProviderState::Active } else { ProviderState::AwaitingApproval },
         grant: Arc::new(grant),

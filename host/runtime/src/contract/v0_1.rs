@@ -2,10 +2,11 @@
 
 use super::{Delivery, Failure, OptionItem, OptionsRequest, Receipt, Settings, SettingsKind};
 use crate::Component;
-use crate::call::{CallError, NotInstantiated, Report, State};
+use crate::call::{CallError, NotInstantiated, Report, State, place};
+use crate::limits::Limits;
 use bindings::exports::postern::provider::provider as guest;
 use bindings::postern::provider::{http, log, secrets, types};
-use postern_core::delivery::{Level, Retry};
+use postern_core::delivery::{Level, LogLine, Retry};
 use postern_core::manifest::{Capabilities, Documentation, DocumentedHeader, Draft, RateHint};
 use postern_egress as egress;
 use std::sync::Arc;
@@ -23,12 +24,10 @@ pub(crate) mod bindings {
 /// A component of this version, linked.
 pub(crate) type Pre = bindings::IntegrationProviderPre<State>;
 
-/// The most bytes of an external id.
+/// The most bytes of an external id, as the contract and the store have it.
 const LONGEST_EXTERNAL_ID: usize = 256;
-/// The most bytes of a message that a provider answers with.
-const LONGEST_MESSAGE: usize = 4096;
-/// The most entries of a drop-down.
-const MOST_OPTIONS: usize = 1000;
+/// The bytes of memory that a component may use at least to say what it is.
+const DESCRIBING_BYTES: usize = 256 << 20;
 
 impl types::Host for State {}
 
@@ -166,26 +165,32 @@ macro_rules! call {
 }
 
 impl Component {
-    /// Asks the provider what it is. It can make no request meanwhile.
+    /// Asks the provider what it is. It can make no request meanwhile, and may use more memory than a delivery, so that one
+    /// that needs a grant of more can say who it is.
     pub async fn describe(&self) -> Report<Draft> {
-        call!(self, None, call_describe).map(|manifest| Ok(draft(manifest)))
+        let _place = self.runtime.aside().await;
+        let memory_bytes = self.limits.memory_bytes.max(DESCRIBING_BYTES);
+        let roomy = self.bounded(Limits { memory_bytes, ..(*self.limits).clone() });
+        call!(roomy, None, call_describe).map(|manifest, _| Ok(draft(manifest)))
     }
 
     /// Delivers one event.
     pub async fn deliver(&self, call: Arc<egress::Call>, delivery: Delivery) -> Report<Result<Receipt, Failure>> {
-        let deadline = u32::try_from(self.runtime.limits.call_milliseconds).unwrap_or(u32::MAX);
+        let deadline = u32::try_from(self.limits.call_milliseconds).unwrap_or(u32::MAX);
         let delivery = into_guest(delivery, deadline);
-        call!(self, Some(call.clone()), call_deliver, &delivery).map(|answer| receipt(&call, answer))
+        let tell = Teller { call: &call, limits: &self.limits };
+        call!(self, Some(call.clone()), call_deliver, &delivery).map(|answer, log| tell.receipt(answer, log))
     }
 
     /// Looks for the effect of an earlier attempt.
     pub async fn reconcile(&self, call: Arc<egress::Call>, delivery: Delivery) -> Report<Result<Option<Receipt>, Failure>> {
-        let deadline = u32::try_from(self.runtime.limits.call_milliseconds).unwrap_or(u32::MAX);
+        let deadline = u32::try_from(self.limits.call_milliseconds).unwrap_or(u32::MAX);
         let delivery = into_guest(delivery, deadline);
-        call!(self, Some(call.clone()), call_reconcile, &delivery).map(|answer| match answer {
+        let tell = Teller { call: &call, limits: &self.limits };
+        call!(self, Some(call.clone()), call_reconcile, &delivery).map(|answer, log| match answer {
             Ok(None) => Ok(Ok(None)),
-            Ok(Some(found)) => receipt(&call, Ok(found)).map(|result| result.map(Some)),
-            Err(failure) => receipt(&call, Err(failure)).map(|result| result.map(|_| None)),
+            Ok(Some(found)) => tell.receipt(Ok(found), log).map(|result| result.map(Some)),
+            Err(failure) => tell.receipt(Err(failure), log).map(|result| result.map(|_| None)),
         })
     }
 
@@ -196,9 +201,15 @@ impl Component {
         settings: Settings,
         now: String,
     ) -> Report<Result<String, String>> {
+        let _place = self.runtime.aside().await;
         let settings = into_settings(settings, now);
-        let tell = |text: String| shorten(&call.redact(&text));
-        call!(self, Some(call.clone()), call_test_connection, &settings).map(|answer| Ok(answer.map(tell).map_err(tell)))
+        let tell = Teller { call: &call, limits: &self.limits };
+        call!(self, Some(call.clone()), call_test_connection, &settings).map(|answer, log| {
+            Ok(match answer {
+                Ok(message) => Ok(tell.message(&message, log)),
+                Err(message) => Err(tell.message(&message, log)),
+            })
+        })
     }
 
     /// The entries of a drop-down.
@@ -208,62 +219,97 @@ impl Component {
         request: OptionsRequest,
         now: String,
     ) -> Report<Result<Vec<OptionItem>, String>> {
+        let _place = self.runtime.aside().await;
         let request =
             types::OptionsRequest { name: request.name, settings: into_settings(request.settings, now), query: request.query };
-        let tell = |text: String| call.redact(&text);
-        call!(self, Some(call.clone()), call_list_options, &request).map(|answer| match answer {
-            Ok(items) if items.len() > MOST_OPTIONS => {
-                Err(format!("{} options; at most {MOST_OPTIONS} are allowed", items.len()))
-            }
-            Ok(items) => Ok(Ok(items
-                .into_iter()
-                .map(|item| OptionItem {
-                    value: tell(item.value),
-                    label: tell(item.label),
-                    description: item.description.map(tell),
-                })
-                .collect())),
-            Err(message) => Ok(Err(shorten(&tell(message)))),
+        let tell = Teller { call: &call, limits: &self.limits };
+        call!(self, Some(call.clone()), call_list_options, &request).map(|answer, log| match answer {
+            Ok(items) => tell.options(items).map(Ok),
+            Err(message) => Ok(Err(tell.message(&message, log))),
         })
     }
 
     /// Brings older settings to the present version of their schema. It can make no request meanwhile.
     pub async fn migrate_config(&self, kind: SettingsKind, from_version: u32, value: String) -> Report<Result<String, String>> {
+        let _place = self.runtime.aside().await;
         let kind = match kind {
             SettingsKind::Config => types::SettingsKind::Config,
             SettingsKind::Connection => types::SettingsKind::Connection,
         };
-        call!(self, None, call_migrate_config, kind, from_version, &value).map(|answer| Ok(answer.map_err(|text| shorten(&text))))
+        let limits = &self.limits;
+        call!(self, None, call_migrate_config, kind, from_version, &value)
+            .map(|answer, log| Ok(answer.map_err(|message| shorten(&message, limits, log))))
     }
 }
 
 impl<T> Report<T> {
-    /// Judges the answer; what breaks the contract becomes an error.
-    fn map<U>(self, judge: impl FnOnce(T) -> Result<U, String>) -> Report<U> {
-        let result = self.result.and_then(|answer| judge(answer).map_err(CallError::Contract));
+    /// Judges the answer, perhaps with a note for the log; what breaks the contract becomes an error.
+    fn map<U>(mut self, judge: impl FnOnce(T, &mut Vec<LogLine>) -> Result<U, String>) -> Report<U> {
+        let log = &mut self.log;
+        let result = self.result.and_then(|answer| judge(answer, log).map_err(CallError::Contract));
         Report { result, exchanges: self.exchanges, log: self.log, duration: self.duration, memory: self.memory }
     }
 }
 
-fn shorten(text: &str) -> String {
-    crate::log::cut(text, LONGEST_MESSAGE).to_owned()
+fn shorten(message: &str, limits: &Limits, log: &mut Vec<LogLine>) -> String {
+    let kept = crate::log::cut(message, limits.message_bytes);
+    if kept.len() < message.len() {
+        let message = format!("the answer's message of {} bytes was cut ({})", message.len(), place("message-bytes"));
+        log.push(LogLine { level: Level::Warn, message });
+    }
+    kept.to_owned()
 }
 
-/// A provider with a grant to read secrets must not be able to put them on record.
-fn receipt(call: &egress::Call, answer: Result<types::Receipt, types::Failure>) -> Result<Result<Receipt, Failure>, String> {
-    match answer {
-        Ok(types::Receipt { external_id: Some(id) }) if id.len() > LONGEST_EXTERNAL_ID => {
-            Err(format!("the external id has {} bytes; at most {LONGEST_EXTERNAL_ID} are allowed", id.len()))
+/// What is told of a provider's answers: within bounds, and without secrets, since a provider with a grant to read them must
+/// not be able to put them on record.
+struct Teller<'a> {
+    call: &'a egress::Call,
+    limits: &'a Limits,
+}
+
+impl Teller<'_> {
+    fn message(&self, message: &str, log: &mut Vec<LogLine>) -> String {
+        shorten(&self.call.redact(message), self.limits, log)
+    }
+
+    fn receipt(
+        &self,
+        answer: Result<types::Receipt, types::Failure>,
+        log: &mut Vec<LogLine>,
+    ) -> Result<Result<Receipt, Failure>, String> {
+        match answer {
+            Ok(types::Receipt { external_id: Some(id) }) if id.len() > LONGEST_EXTERNAL_ID => {
+                Err(format!("the external id has {} bytes; the contract allows at most {LONGEST_EXTERNAL_ID}", id.len()))
+            }
+            Ok(receipt) => Ok(Ok(Receipt { external_id: receipt.external_id.map(|id| self.call.redact(&id)) })),
+            Err(failure) => Ok(Err(Failure {
+                message: self.message(&failure.message, log),
+                retry: match failure.retry {
+                    types::Retry::Backoff => Retry::Backoff,
+                    types::Retry::After(milliseconds) => Retry::After { milliseconds: milliseconds.into() },
+                    types::Retry::Never => Retry::Never,
+                },
+            })),
         }
-        Ok(receipt) => Ok(Ok(Receipt { external_id: receipt.external_id.map(|id| call.redact(&id)) })),
-        Err(failure) => Ok(Err(Failure {
-            message: shorten(&call.redact(&failure.message)),
-            retry: match failure.retry {
-                types::Retry::Backoff => Retry::Backoff,
-                types::Retry::After(milliseconds) => Retry::After { milliseconds: milliseconds.into() },
-                types::Retry::Never => Retry::Never,
-            },
-        })),
+    }
+
+    fn options(&self, items: Vec<types::OptionItem>) -> Result<Vec<OptionItem>, String> {
+        let Limits { options, option_bytes, .. } = *self.limits;
+        if items.len() > options {
+            return Err(format!("{} options; at most {options} are allowed ({})", items.len(), place("options")));
+        }
+        let tell = |text: String| match text.len() {
+            long if long > option_bytes => Err(format!(
+                "a text of an option has {long} bytes; at most {option_bytes} are allowed ({})",
+                place("option-bytes")
+            )),
+            _ => Ok(self.call.redact(&text)),
+        };
+        let item = |item: types::OptionItem| {
+            let description = item.description.map(tell).transpose()?;
+            Ok(OptionItem { value: tell(item.value)?, label: tell(item.label)?, description })
+        };
+        items.into_iter().map(item).collect()
     }
 }
 
