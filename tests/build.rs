@@ -8,6 +8,7 @@ fn main() -> Result<()> {
     build(&[
         guest("postern-fixture-connected", "tests/fixtures/connected", &[]),
         guest("postern-fixture-courier", "tests/fixtures/courier", &[]),
+        guest("postern-fixture-explorer", "tests/fixtures/explorer", &[]),
         guest("postern-fixture-hostile", "tests/fixtures/hostile", &[]),
         guest("postern-fixture-stock", "tests/fixtures/stock", &[]),
         migrating(&[]),

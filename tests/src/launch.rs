@@ -1,7 +1,7 @@
 //! Where the binary is, and the configuration that tests run with.
 
-use crate::Daemon;
 use crate::wait::until;
+use crate::{Daemon, EXPLORER, STOCK};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -93,6 +93,8 @@ impl Builder {
             daemon.add_hostile().await;
             daemon.add_connected().await;
             daemon.add_tracker().await;
+            daemon.add_provider("test.explorer", EXPLORER).await;
+            daemon.add_provider("test.stock", STOCK).await;
         })
         .await;
         Daemon::launch(self).await

@@ -40,6 +40,9 @@ pub static CONNECTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-
 /// A provider whose HTTP client is a stock one, as a component.
 pub static STOCK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-stock.wasm"));
 
+/// A provider that looks for a way out through WASI, as a component.
+pub static EXPLORER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-explorer.wasm"));
+
 /// The builds of a provider whose settings change; see its crate.
 pub mod migrating {
     /// The build 1.0.0.

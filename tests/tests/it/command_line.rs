@@ -94,7 +94,10 @@ async fn a_provider_can_be_added_approved_granted_tried_and_removed() {
     let added = ok(&daemon, &["provider", "add", file.to_str().unwrap(), "--plugin", "test"]).await;
     assert!(added.contains("waits for approval") && added.contains("{config.url}"), "{added}");
     assert!(added.ends_with("postern provider approve test.hostile"), "{added}");
-    assert_eq!(ok(&daemon, &["provider", "approve", "test.hostile"]).await, "test.hostile may reach {config.url}");
+    assert_eq!(
+        ok(&daemon, &["provider", "approve", "test.hostile"]).await,
+        "test.hostile may reach {config.url}, {config.elsewhere}"
+    );
     let listed = ok(&daemon, &["provider", "list"]).await;
     assert!(listed.contains("postern.webhook") && listed.contains("test.hostile") && listed.contains("active"), "{listed}");
     let shown: Value = serde_json::from_str(&ok(&daemon, &["provider", "show", "test.hostile"]).await).unwrap();

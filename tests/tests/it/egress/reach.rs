@@ -164,7 +164,11 @@ async fn a_provider_that_waits_for_approval_reaches_nothing() {
     let added = daemon.api.send(reqwest::Method::POST, path, "application/wasm", component).await.unwrap();
     assert_eq!(added.status, 201);
     let added = added.success();
-    assert_eq!((&added["state"], &added["asks"]), (&json!("awaiting-approval"), &json!(["{config.url}"])), "{added:#}");
+    assert_eq!(
+        (&added["state"], &added["asks"]),
+        (&json!("awaiting-approval"), &json!(["{config.url}", "{config.elsewhere}"])),
+        "{added:#}"
+    );
     daemon.subscribe_hostile(json!({ "behaviour": "fetch", "url": receiver.url() })).await;
     let delivery = daemon.settled(&daemon.emit("Too early").await).await;
     assert_eq!(attempts(&delivery)[0]["outcome"]["cause"], "unavailable", "{delivery:#}");

@@ -11,10 +11,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A scrape: each line by its name and labels, as they are written.
-struct Figures(BTreeMap<String, f64>);
+pub(crate) struct Figures(BTreeMap<String, f64>);
 
 impl Figures {
-    async fn of(daemon: &Daemon) -> Self {
+    pub(crate) async fn of(daemon: &Daemon) -> Self {
         Self::parse(&scrape(&daemon.api).await)
     }
 
@@ -29,7 +29,7 @@ impl Figures {
 
     /// What stands in the line with exactly this name and these labels.
     #[track_caller]
-    fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         *self.0.get(name).unwrap_or_else(|| panic!("no {name} in {:#?}", self.0))
     }
 

@@ -84,3 +84,13 @@ async fn hoarding_ends_with_the_limits_name() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_drips_ends_with_the_call_and_was_never_sent() {
+    let daemon = with_stock("[sandbox]\ncall-milliseconds = 1000").await;
+    let receiver = Receiver::start().await;
+    let delivery = deliver(&daemon, json!({ "behaviour": "drip", "url": receiver.url() })).await;
+    assert_eq!(outcome(&delivery)["cause"], "deadline", "{delivery:#}");
+    assert_failed(&delivery, "[sandbox] call-milliseconds");
+    assert!(receiver.is_untouched(), "a request leaves when its body is finished");
+}
