@@ -2,14 +2,16 @@
 //!
 //! Both sides do all the work: the provider's code, and the broker's check, sending and record of the request. The native
 //! side runs the provider's code with a scripted answer and then sends the very request that it made through the same
-//! broker, so what is left between them is the sandbox: a fresh instance, copying in and out, and slower code.
+//! broker, so what is left between them is the sandbox: a fresh instance, copying in and out, and slower code. The provider in
+//! JavaScript does the same work and is compared with the same native code, so its row has the language in it too.
 
+mod javascript;
 mod native;
 mod sandboxed;
 
 use crate::Common;
 use crate::receiver::Receiver;
-use crate::report::Section;
+use crate::report::{Goal, Section};
 use crate::statistics::{count, mean, median, percentile};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -28,12 +30,24 @@ const WARM_UP: usize = 200;
 /// The bytes of a payload.
 const PAYLOAD: usize = 1024;
 
+/// What the sandbox may add for the provider in Rust, and for the one in JavaScript, in microseconds.
+const GOALS: [Goal; 2] = [Goal::AtMost(40.0), Goal::AtMost(1000.0)];
+
 /// What to measure.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
     /// Calls of each side in each run; 3000 unless set, 500 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     calls: Option<u32>,
+}
+
+/// A provider as a component.
+struct Guest {
+    language: &'static str,
+    component: postern_runtime::Component,
+    goal: Goal,
+    /// How many calls take the time of one in Rust: so many fewer are made.
+    weight: usize,
 }
 
 /// What both sides deliver.
@@ -92,7 +106,7 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<Section> {
     let receiver = Receiver::start(1)?;
     let address = receiver.addresses[0];
     let bench = Bench::new(address)?;
-    let component = sandboxed::load().await?;
+    let (guests, mut notes) = guests().await?;
     let url = format!("http://{address}/hook");
     let payload = json!({ "sequence": 1, "padding": "x".repeat(PAYLOAD - 28) }).to_string();
     let jobs = [
@@ -105,12 +119,14 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<Section> {
     ];
     let mut rows = Vec::new();
     let mut data = Vec::new();
-    for (name, job) in jobs {
-        eprintln!("sandbox: {name}");
-        measure(&bench, &component, &job, WARM_UP).await?;
+    for (guest, (name, job)) in guests.iter().flat_map(|guest| jobs.iter().map(move |job| (guest, job))) {
+        let calls = calls / guest.weight;
+        eprintln!("sandbox: {}, {name}", guest.language);
+        measure(&bench, &guest.component, job, WARM_UP / guest.weight).await?;
+        receiver.take();
         let mut runs = Vec::new();
         for _ in 0..common.runs {
-            let mut times = measure(&bench, &component, &job, calls).await?;
+            let mut times = measure(&bench, &guest.component, job, calls).await?;
             if job.sends && receiver.take().len() < 2 * calls {
                 bail!("not every request of `{name}` arrived");
             }
@@ -124,27 +140,43 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<Section> {
         let figures: [f64; 4] = std::array::from_fn(|index| median(runs.iter().map(|run| run[index])));
         let [native_p50, native_mean, sandboxed_p50, sandboxed_mean] = figures;
         let adds = [sandboxed_p50 - native_p50, sandboxed_mean - native_mean];
-        let mut row = vec![name.to_owned()];
-        row.extend(figures.iter().chain(&adds).map(|micros| format!("{micros:.1}")));
+        let shown = |micros: f64| format!("{micros:.1}");
+        let mut row = vec![format!("{}, {name}", guest.language)];
+        row.extend(figures.map(shown));
+        row.extend([guest.goal.beside(adds[0], &shown(adds[0])), shown(adds[1])]);
         rows.push(row);
         data.push(json!({
-            "delivery": name, "calls": calls,
+            "guest": guest.language, "delivery": name, "calls": calls,
             "nativeMicros": { "p50": native_p50, "mean": native_mean },
             "sandboxedMicros": { "p50": sandboxed_p50, "mean": sandboxed_mean },
-            "addedMicros": { "p50": adds[0], "mean": adds[1] },
+            "addedMicros": { "p50": adds[0], "mean": adds[1], "goal": guest.goal },
         }));
     }
+    notes.extend([
+        "Native is the Rust provider's code compiled into the benchmark with a scripted answer; where a request is made, it then sends that very request through the same broker to the same receiver, so the difference is the sandbox alone, and for JavaScript also the language.".to_owned(),
+        format!("{calls} calls of each side in each run, a tenth of it for JavaScript, in turns of {TURN}; a fresh instance for each sandboxed call."),
+    ]);
     Ok(Section {
         name: "sandbox",
         title: format!("One delivery of the webhook provider, one at a time, payload {PAYLOAD} bytes, µs of wall time"),
         columns: vec!["delivery", "native p50", "mean", "sandboxed p50", "mean", "sandbox adds p50", "mean"],
         rows,
-        notes: vec![
-            "Native is the same provider code compiled into the benchmark with a scripted answer; where a request is made, it then sends that very request through the same broker to the same receiver, so the difference is the sandbox alone.".into(),
-            format!("{calls} calls of each side in each run, in turns of {TURN}; a fresh instance for each sandboxed call."),
-        ],
+        notes,
         data: data.into(),
     })
+}
+
+/// The providers that can be measured here, and what is to be said of others.
+async fn guests() -> Result<(Vec<Guest>, Vec<String>)> {
+    let [rust, javascript] = GOALS;
+    let component = sandboxed::load(sandboxed::rust()?, None).await?;
+    let mut guests = vec![Guest { language: "Rust", component, goal: rust, weight: 1 }];
+    let Some(file) = javascript::component()? else {
+        return Ok((guests, vec!["JavaScript was left out: there is no npm to build its provider with.".to_owned()]));
+    };
+    let component = sandboxed::load(std::fs::read(file)?, Some(javascript::folder()?.join("cache"))).await?;
+    guests.push(Guest { language: "JavaScript", component, goal: javascript, weight: 10 });
+    Ok((guests, Vec::new()))
 }
 
 async fn measure(bench: &Bench, component: &postern_runtime::Component, job: &Job, calls: usize) -> Result<Times> {

@@ -1,14 +1,25 @@
-//! The provider's component, as the daemon calls it.
+//! Providers' components, as the daemon calls them.
 
 use super::{Bench, Job};
 use anyhow::{Context, Result, bail};
 use postern_runtime::{Component, Delivery, Limits, Options, Runtime};
+use std::path::PathBuf;
 
-/// Loads the webhook provider's component as it comes with the daemon, with the daemon's default bounds.
-pub(super) async fn load() -> Result<Component> {
+/// The webhook provider's component as it comes with the daemon.
+pub(super) fn rust() -> Result<Vec<u8>> {
     let bundled = postern_bundle::PROVIDERS.iter().find(|bundled| bundled.name == "webhook").context("no webhook provider")?;
-    let runtime = Runtime::start(Options { cache: None, limits: Limits::default(), concurrency: 64 })?;
-    Ok(runtime.load(bundled.component.to_vec()).await?)
+    Ok(bundled.component.to_vec())
+}
+
+/// Loads a component, with the daemon's default bounds.
+pub(super) async fn load(component: Vec<u8>, cache: Option<PathBuf>) -> Result<Component> {
+    let runtime = Runtime::start(Options {
+        cache: cache.map(|directory| (directory, u64::MAX)),
+        limits: Limits::default(),
+        concurrency: 64,
+        compiler: None,
+    })?;
+    Ok(runtime.load(component).await?)
 }
 
 /// Delivers once, in a fresh instance.
