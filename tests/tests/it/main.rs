@@ -5,6 +5,7 @@ mod apply;
 mod architecture;
 mod audit;
 mod bad_input;
+mod bundled;
 mod client;
 mod command_line;
 mod command_line_inbox;
