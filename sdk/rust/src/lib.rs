@@ -48,6 +48,7 @@
 //! | [`http`], [`log`], [`secrets`], [`clock`] | what the host offers |
 //! | [`secret`], [`template`] | fields that the host treats specially |
 //! | [`notice`] | any event as a message for people |
+//! | [`lifecycle`] | which thing at the target an event begins, changes or ends |
 //! | [`text`] | shortening and escaping |
 //! | [`testing`] | a host for tests |
 
@@ -68,6 +69,7 @@ pub mod failure;
 pub mod guest;
 mod host;
 pub mod http;
+pub mod lifecycle;
 pub mod log;
 pub mod manifest;
 pub mod notice;
@@ -82,6 +84,7 @@ pub mod text;
 
 pub use delivery::{Delivery, Entity, Event, OptionItem, OptionsRequest, Payload, Receipt, Settings, SettingsKind, Subscription};
 pub use failure::{Failure, Retry};
+pub use lifecycle::EventRule;
 pub use manifest::Manifest;
 pub use notice::Notice;
 pub use provider::{ListOptions, MigrateConfig, NoConnection, Provider, Reconcile, TestConnection};
@@ -91,8 +94,8 @@ pub use template::Template;
 /// What a provider's source usually needs. `Deserialize` and `JsonSchema` come from crates that it depends on itself.
 pub mod prelude {
     pub use crate::{
-        Delivery, Failure, ListOptions, Manifest, MigrateConfig, NoConnection, Notice, OptionItem, OptionsRequest, Provider,
-        Receipt, Reconcile, Retry, Secret, Settings, SettingsKind, Template, TestConnection, http, log, template,
+        Delivery, EventRule, Failure, ListOptions, Manifest, MigrateConfig, NoConnection, Notice, OptionItem, OptionsRequest,
+        Provider, Receipt, Reconcile, Retry, Secret, Settings, SettingsKind, Template, TestConnection, http, log, template,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -56,6 +56,28 @@ const STATUSES: [&str; 4] = ["newstatus", "status", "newstate", "state"];
 /// Fields that hold the status before.
 const FORMER_STATUSES: [&str; 4] = ["previousstatus", "oldstatus", "previousstate", "oldstate"];
 
+/// Fields that say where it is, most telling first.
+const SOURCES: [&str; 18] = [
+    "source",
+    "hostname",
+    "host",
+    "server",
+    "node",
+    "instance",
+    "systemname",
+    "systemnames",
+    "system",
+    "systems",
+    "systemid",
+    "systemids",
+    "servicename",
+    "service",
+    "services",
+    "serviceid",
+    "serviceids",
+    "component",
+];
+
 /// An event as a person reads it. All texts are plain: escape them for the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -71,10 +93,14 @@ pub struct Notice {
     pub description: Option<String>,
     /// Whether something began, changed or ended.
     pub phase: Phase,
+    /// Whether somebody has taken on something that goes on: what changed is that it was acknowledged.
+    pub acknowledged: bool,
     /// How bad it is.
     pub severity: Severity,
     /// The status that it has now, as the payload has it: `investigating`.
     pub status: Option<String>,
+    /// Where it is, if the payload names a host, system or service: `checkout, payments`. One line.
+    pub source: Option<String>,
     /// The payload's other fields, in order: at most 20, and one more that says how many were left out.
     pub facts: Vec<Fact>,
     /// A page about it, if the payload names one with `https://` or `http://`. It is among the facts too.
@@ -111,10 +137,13 @@ impl Notice {
         let aside: Vec<_> = severity_word.iter().chain(&change).map(|word| short_word(word)).collect();
         let summary = if aside.is_empty() { title.clone() } else { format!("{title} ({})", aside.join(", ")) };
         let shown = [&named, &described].into_iter().flatten().map(|(name, _)| *name).collect::<Vec<_>>();
+        let phase = meaning::phase(event_type, &fields);
         Self {
-            phase: meaning::phase(event_type, &fields),
+            phase,
+            acknowledged: meaning::acknowledged(event_type, phase, &fields),
             severity: meaning::severity(severity_word.as_deref(), status.as_deref(), event_type),
             description: described.map(|(_, text)| Limit::characters(LONGEST_DESCRIPTION).shorten(text.trim()).into_owned()),
+            source: fields.first_shown(&SOURCES),
             facts: fields.facts(&shown),
             link: fields.first_text(&LINKS).map(|(_, text)| text.trim()).filter(|text| is_link(text)).map(str::to_owned),
             time: String::new(),

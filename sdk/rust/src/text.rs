@@ -1,4 +1,4 @@
-//! Texts that must fit a target: shortened with a visible mark, and escaped.
+//! Texts that must fit a target: shortened with a visible mark, escaped, or replaced by a digest.
 //!
 //! ```
 //! use postern_provider::text::{Limit, escape_markup};
@@ -6,6 +6,7 @@
 //! assert_eq!(Limit::characters(12).shorten_escaped("a < b and c", escape_markup), "a &lt; b an…");
 //! ```
 
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// What stands where a text was cut.
@@ -115,6 +116,13 @@ pub fn escape_markdown(character: char, escaped: &mut String) {
     escaped.push(character);
 }
 
+/// The SHA-256 of a text as 64 lower-case hexadecimal digits: what stands for a key that a target does not take as it is.
+///
+/// A key must not be shortened: two that differ only in what was cut would be one.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The text on one line: every run of white space and control characters becomes one space.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -166,6 +174,13 @@ mod tests {
             );
         }
         assert_eq!(Limit::characters(4).shorten_escaped("*a**", escape_markdown), "\\*a…");
+    }
+
+    #[test]
+    fn a_digest_stands_for_a_key() {
+        // The example of FIPS 180-4.
+        assert_eq!(digest("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_ne!(digest(&"x".repeat(500)), digest(&"x".repeat(501)));
     }
 
     #[test]

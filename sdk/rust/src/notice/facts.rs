@@ -50,6 +50,13 @@ impl<'a> Fields<'a> {
         keys.iter().find_map(text)
     }
 
+    /// The first of these fields that says anything, as a fact shows it.
+    pub(super) fn first_shown(&self, keys: &[&str]) -> Option<String> {
+        let shown =
+            |wanted: &&str| self.0.iter().filter(|(key, ..)| key == wanted).find_map(|(_, name, value)| shown_value(name, value));
+        keys.iter().find_map(shown)
+    }
+
     /// The first field that names something: `systemName`, else `incidentId`, else `id`.
     pub(super) fn first_named(&self) -> Option<(&'a str, &'a str)> {
         let ending = |wanted: &str| {

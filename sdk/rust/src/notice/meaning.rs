@@ -178,6 +178,13 @@ pub(super) fn phase(event_type: &str, fields: &Fields<'_>) -> Phase {
     }
 }
 
+/// Whether something that goes on was taken on by somebody: the event type's last word or a field of the payload says so.
+pub(super) fn acknowledged(event_type: &str, phase: Phase, fields: &Fields<'_>) -> bool {
+    let says_so = |text: &str| matches!(words(text).as_slice(), [only] if only == "acknowledged");
+    let by_fields = || CHANGES.iter().filter_map(|name| fields.first_text(&[name])).any(|(_, text)| says_so(text));
+    matches!(phase, Phase::Changed | Phase::Notice) && (last_word(event_type) == "acknowledged" || by_fields())
+}
+
 fn phase_of(word: &str) -> Phase {
     if OPENED.contains(&word) {
         Phase::Opened

@@ -151,6 +151,30 @@ fn the_severity_is_read_in_many_spellings() {
 }
 
 #[test]
+fn what_was_taken_on_is_told_from_other_changes() {
+    let acknowledged = |event_type, payload| Notice::read(event_type, &payload).acknowledged;
+    assert!(acknowledged("incident.incident.acknowledged", json!({})));
+    assert!(acknowledged("incident.incident.updated", json!({"statusChange": "Acknowledged"})));
+    assert!(acknowledged("alert.state", json!({"state": "acknowledged"})));
+    assert!(!acknowledged("incident.incident.updated", json!({"status": "not acknowledged"})));
+    assert!(!acknowledged("incident.incident.created", json!({"status": "acknowledged"})));
+    assert!(!acknowledged("incident.incident.resolved", json!({"status": "acknowledged"})));
+    assert!(!seed("incident-updated").acknowledged);
+}
+
+#[test]
+fn the_source_is_where_it_is() {
+    assert_eq!(seed("healthcheck-degraded").source.as_deref(), Some("Checkout"));
+    assert_eq!(seed("healthcheck-unhealthy-unnamed").source.as_deref(), Some("checkout"));
+    assert_eq!(seed("incident-created").source.as_deref(), Some("checkout, payments"));
+    assert_eq!(seed("incident-created-transformed").source.as_deref(), Some("checkout, payments"));
+    let source = |payload| Notice::read("a.b", &payload).source;
+    assert_eq!(source(json!({"service": {"name": "Checkout"}, "host": "db-1"})).as_deref(), Some("db-1"));
+    assert_eq!(source(json!({"host": "", "systemIds": [], "service": {"name": "Checkout"}})).as_deref(), Some("Checkout"));
+    assert_eq!(source(json!({"title": "Disk full"})), None);
+}
+
+#[test]
 fn only_a_web_address_is_a_link() {
     let link = |url: &str| Notice::read("a.b", &json!({ "url": url })).link;
     assert_eq!(link(" https://example.com/i/7?a=1#x ").as_deref(), Some("https://example.com/i/7?a=1#x"));
