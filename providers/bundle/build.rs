@@ -12,6 +12,7 @@ macro_rules! guest {
 /// All of them: one line each, as in `src/lib.rs`.
 #[rustfmt::skip]
 const PROVIDERS: &[Guest] = &[
+    guest!("opsgenie"),
     guest!("pagerduty"),
     guest!("slack"),
     guest!("webhook"),

@@ -27,6 +27,7 @@ macro_rules! bundled {
 /// All of them: one line each, as in `build.rs`.
 #[rustfmt::skip]
 pub static PROVIDERS: &[Bundled] = &[
+    bundled!("opsgenie"),
     bundled!("pagerduty"),
     bundled!("slack"),
     bundled!("webhook"),
