@@ -14,6 +14,7 @@ macro_rules! guest {
 const PROVIDERS: &[Guest] = &[
     guest!("opsgenie"),
     guest!("pagerduty"),
+    guest!("discord"),
     guest!("slack"),
     guest!("webhook"),
 ];

@@ -29,6 +29,7 @@ macro_rules! bundled {
 pub static PROVIDERS: &[Bundled] = &[
     bundled!("opsgenie"),
     bundled!("pagerduty"),
+    bundled!("discord"),
     bundled!("slack"),
     bundled!("webhook"),
 ];
