@@ -16,6 +16,7 @@ const PROVIDERS: &[Guest] = &[
     guest!("pagerduty"),
     guest!("discord"),
     guest!("slack"),
+    guest!("teams"),
     guest!("webhook"),
 ];
 

@@ -31,6 +31,7 @@ pub static PROVIDERS: &[Bundled] = &[
     bundled!("pagerduty"),
     bundled!("discord"),
     bundled!("slack"),
+    bundled!("teams"),
     bundled!("webhook"),
 ];
 
