@@ -13,7 +13,7 @@ struct Host {
 
 static HOST: LazyLock<Host> = LazyLock::new(|| {
     let tokio = tokio::runtime::Builder::new_current_thread().build().expect("an executor");
-    let runtime = Runtime::start(Options { cache: None, limits: Limits::default(), concurrency: 1 });
+    let runtime = Runtime::start(Options { cache: None, limits: Limits::default(), concurrency: 1, compiler: None });
     Host { tokio, runtime: runtime.expect("an engine") }
 });
 

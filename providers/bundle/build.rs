@@ -12,9 +12,9 @@ macro_rules! guest {
 /// All of them: one line each, as in `src/lib.rs`.
 #[rustfmt::skip]
 const PROVIDERS: &[Guest] = &[
+    guest!("discord"),
     guest!("opsgenie"),
     guest!("pagerduty"),
-    guest!("discord"),
     guest!("slack"),
     guest!("teams"),
     guest!("webhook"),

@@ -87,7 +87,7 @@ impl Cache {
                 files.push((metadata.modified()?, metadata.len(), path));
             }
         }
-        files.sort_by(|one, other| other.0.cmp(&one.0));
+        files.sort_by_key(|file| std::cmp::Reverse(file.0));
         let mut bytes = 0;
         for (position, (_, size, path)) in files.into_iter().enumerate() {
             bytes += size;

@@ -27,9 +27,9 @@ macro_rules! bundled {
 /// All of them: one line each, as in `build.rs`.
 #[rustfmt::skip]
 pub static PROVIDERS: &[Bundled] = &[
+    bundled!("discord"),
     bundled!("opsgenie"),
     bundled!("pagerduty"),
-    bundled!("discord"),
     bundled!("slack"),
     bundled!("teams"),
     bundled!("webhook"),
