@@ -158,14 +158,23 @@ impl Default for Breaker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Providers {
+    /// Those of the providers that come with the program which are loaded, by their names; `*` is all of them.
+    pub(crate) bundled: Vec<String>,
     /// Empty: `cache` in the data directory.
     pub(crate) compile_cache: PathBuf,
     pub(crate) compile_cache_mib: u64,
 }
 
+impl Providers {
+    /// Whether a provider that comes with the program is to be loaded.
+    pub(crate) fn loads(&self, name: &str) -> bool {
+        self.bundled.iter().any(|wanted| wanted == "*" || wanted == name)
+    }
+}
+
 impl Default for Providers {
     fn default() -> Self {
-        Self { compile_cache: PathBuf::new(), compile_cache_mib: 2048 }
+        Self { bundled: vec!["*".to_owned()], compile_cache: PathBuf::new(), compile_cache_mib: 2048 }
     }
 }
 
@@ -286,6 +295,13 @@ impl Config {
         }
         if !(1..=10_000).contains(&self.delivery.concurrency) {
             bail!("[delivery] concurrency is {}; it must be from 1 to 10000", self.delivery.concurrency);
+        }
+        let names: Vec<_> = postern_bundle::PROVIDERS.iter().map(|bundled| bundled.name).collect();
+        if let Some(unknown) = self.providers.bundled.iter().find(|name| *name != "*" && !names.contains(&name.as_str())) {
+            bail!(
+                "[providers] bundled names `{unknown}`, which does not come with the program; * and these do: {}",
+                names.join(", ")
+            );
         }
         if !(1..=1_000_000_000).contains(&self.providers.compile_cache_mib) {
             bail!("[providers] compile-cache-mib is {}; it must be from 1 to 1000000000", self.providers.compile_cache_mib);
@@ -447,6 +463,8 @@ mod tests {
             let error = load(&[(&format!("POSTERN_EGRESS_{key}"), "[\"{config.url}\"]")]).unwrap_err().to_string();
             assert!(error.contains("`{config.url}`"), "{error}");
         }
+        let error = load(&[("POSTERN_PROVIDERS_BUNDLED", "webhook, carrier-pigeon")]).unwrap_err().to_string();
+        assert!(error.contains("`carrier-pigeon`") && error.contains("webhook"), "{error}");
         assert!(load(&[("POSTERN_DELIVERY_CONCURRENCY", "many")]).is_err());
         assert!(load(&[("POSTERN_DELIVERY_JITTER", "2.0")]).unwrap_err().to_string().contains("jitter"));
         assert!(load(&[("POSTERN_SERVER_FAILED_LOGINS_PER_MINUTE", "0")]).unwrap_err().to_string().contains("failed-logins"));

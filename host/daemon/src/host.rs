@@ -73,7 +73,11 @@ impl Host {
             broker: broker.clone(),
             clock: Arc::new(SystemClock),
             components: directory.join(postern_store::transfer::COMPONENTS),
-            bundled: postern_bundle::PROVIDERS.iter().map(|bundled| (bundled.plugin, bundled.component)).collect(),
+            bundled: postern_bundle::PROVIDERS
+                .iter()
+                .filter(|bundled| config.providers.loads(bundled.name))
+                .map(|bundled| (bundled.plugin, bundled.component))
+                .collect(),
             longest_backlog: config.delivery.backlog,
         })
         .await?;

@@ -100,7 +100,7 @@ pub(crate) struct More {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOLEAN")]
     reveal_secrets: Option<bool>,
     /// Bound its calls otherwise than the configuration does: `memory-bytes=134217728`, or `memory-bytes=` for what is
-    /// configured. The keys are those of [sandbox], and requests-per-call. Give it several times for several.
+    /// configured. The keys are those of the section `sandbox`, and requests-per-call. Give it several times for several.
     #[arg(long = "limit", value_name = "KEY=NUMBER", value_parser = limit)]
     limits: Vec<(String, Value)>,
 }

@@ -47,7 +47,10 @@ async fn traps_in_a_row_quarantine_a_provider_until_it_is_enabled(engine: Engine
     let panics = daemon.subscribe_with(PROVIDER, &receiver, config(true)).await;
     let first = daemon.emit("Traps").await;
     let provider = quarantined(&daemon).await;
-    assert_detail(&json!({ "detail": provider["reason"] }), &["3 calls in a row trapped", "panicked on purpose", "function "]);
+    assert_detail(
+        &json!({ "detail": provider["reason"] }),
+        &["3 calls in a row trapped", "panicked on purpose", "postern_fixture_tracker"],
+    );
     let heard = operator.next().await;
     assert_eq!(heard.header("x-event-type"), "postern.provider.quarantined");
     let payload = &heard.json()["data"];
