@@ -49,7 +49,7 @@ async fn traps_in_a_row_quarantine_a_provider_until_it_is_enabled(engine: Engine
     let provider = quarantined(&daemon).await;
     assert_detail(
         &json!({ "detail": provider["reason"] }),
-        &["3 calls in a row trapped", "panicked on purpose", "postern_fixture_tracker"],
+        &["3 calls in a row trapped", "panicked on purpose", "std::panicking::panic_handler"],
     );
     let heard = operator.next().await;
     assert_eq!(heard.header("x-event-type"), "postern.provider.quarantined");
