@@ -463,8 +463,8 @@ mod tests {
             let error = load(&[(&format!("POSTERN_EGRESS_{key}"), "[\"{config.url}\"]")]).unwrap_err().to_string();
             assert!(error.contains("`{config.url}`"), "{error}");
         }
-        let error = load(&[("POSTERN_PROVIDERS_BUNDLED", "webhook, carrier-pigeon")]).unwrap_err().to_string();
-        assert!(error.contains("`carrier-pigeon`") && error.contains("webhook"), "{error}");
+        let unknown = load(&[("POSTERN_PROVIDERS_BUNDLED", "webhook, carrier-pigeon")]).unwrap_err().to_string();
+        assert!(unknown.contains("`carrier-pigeon`") && unknown.contains("webhook"), "{unknown}");
         assert!(load(&[("POSTERN_DELIVERY_CONCURRENCY", "many")]).is_err());
         assert!(load(&[("POSTERN_DELIVERY_JITTER", "2.0")]).unwrap_err().to_string().contains("jitter"));
         assert!(load(&[("POSTERN_SERVER_FAILED_LOGINS_PER_MINUTE", "0")]).unwrap_err().to_string().contains("failed-logins"));
