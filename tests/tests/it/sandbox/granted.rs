@@ -32,7 +32,7 @@ async fn a_limit_of_a_grant_holds_for_its_provider_alone_and_is_named() {
     limit(&scene, json!({ "memoryBytes": 8 << 20, "computeMilliseconds": 50 })).await;
     let for_it_alone = |key: &str| format!("[sandbox] {key}; for this provider alone: postern provider grant ID --limit {key}=");
     for (behaviour, key, own, configured) in
-        [("memory", "memory-bytes", "8 MiB", "64 MiB"), ("loop", "compute-milliseconds", "50 ms", "300 ms")]
+        [("memory", "memory-bytes", "8 MiB", "64 MiB"), ("loop", "compute-milliseconds", "50 ms", "2000 ms")]
     {
         let place = for_it_alone(key);
         let delivery = scene.misbehave(json!({ "behaviour": behaviour })).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 async fn each_misdeed_ends_as_a_failed_attempt_with_its_reason() {
     let scene = Scene::with_hostile(QUICK).await;
     let table = [
-        ("loop", "limit", vec!["computing", "300 ms", "[sandbox] compute-milliseconds"]),
+        ("loop", "limit", vec!["computing", "2000 ms", "[sandbox] compute-milliseconds"]),
         ("memory", "limit", vec!["memory", "64 MiB", "[sandbox] memory-bytes"]),
         ("panic", "trap", vec!["the fixture panicked on purpose"]),
         ("external-id-giant", "contract", vec!["external id", "1048576 bytes", "256"]),
@@ -60,7 +60,7 @@ async fn more_options_or_larger_ones_than_there_may_be_are_refused_by_the_limits
     let table = [
         ("many-options", ["1001 options; at most 1000", "[sandbox] options"]),
         ("giant-option", ["1048576 bytes; at most 1024", "[sandbox] option-bytes"]),
-        ("loop", ["computing, at most 300 ms", "[sandbox] compute-milliseconds"]),
+        ("loop", ["computing, at most 2000 ms", "[sandbox] compute-milliseconds"]),
     ];
     for (behaviour, texts) in table {
         let question = json!({ "name": "any", "config": { "behaviour": behaviour } });

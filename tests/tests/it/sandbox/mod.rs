@@ -16,7 +16,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// One attempt each, and less computing than usual, so that a loop ends soon.
-const QUICK: &str = "[delivery]\nretry = []\n[sandbox]\ncompute-milliseconds = 300";
+const QUICK: &str = "[delivery]\nretry = []\n[sandbox]\ncompute-milliseconds = 2000";
 
 /// A daemon, and a neighbour whose deliveries must go on whatever the others do.
 struct Scene {

@@ -103,10 +103,10 @@ async fn what_begins_with_a_trap_or_a_loop_is_refused_when_it_is_offered() {
     let scene = Scene::new(QUICK).await;
     let start = |body: &str| format!("(func $start {body}) (start $start)");
     let table = [
-        (Raw { more: start(LOOP), ..Raw::default() }, "computing, at most 300 ms ([sandbox] compute-milliseconds"),
+        (Raw { more: start(LOOP), ..Raw::default() }, "computing, at most 2000 ms ([sandbox] compute-milliseconds"),
         (Raw { more: start("unreachable"), ..Raw::default() }, "unreachable"),
         (Raw { more: start("(drop (memory.grow (i32.const 60000)))"), ..Raw::default() }, "([sandbox] memory-bytes"),
-        (Raw { describe: LOOP.into(), ..Raw::default() }, "computing, at most 300 ms ([sandbox] compute-milliseconds"),
+        (Raw { describe: LOOP.into(), ..Raw::default() }, "computing, at most 2000 ms ([sandbox] compute-milliseconds"),
         (Raw { describe: "unreachable".into(), ..Raw::default() }, "the provider crashed"),
         (Raw { describe: "i32.const -4".into(), ..Raw::default() }, "breaks the contract"),
     ];
