@@ -25,6 +25,16 @@ pub struct Grant {
     pub limits: Limits,
 }
 
+/// The name that a bound has in a grant, by its key in the configuration: `memory-bytes` → `memoryBytes`.
+pub fn limit_name(key: &str) -> String {
+    let mut parts = key.split('-');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let (initial, rest) = part.split_at(part.chars().next().map_or(0, char::len_utf8));
+        name + &initial.to_uppercase() + rest
+    })
+}
+
 /// Defines the bounds that a grant may set: the field, its key in the configuration, and what it says.
 macro_rules! limits {
     ($($(#[doc = $doc:literal])+ $field:ident = $key:literal,)+) => {

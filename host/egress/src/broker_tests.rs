@@ -7,6 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
@@ -66,8 +67,13 @@ fn call(address: SocketAddr, roots: RootCertStore) -> Call {
 }
 
 fn call_with(address: SocketAddr, options: Options, roots: RootCertStore) -> Call {
-    let hosts: Vec<HostPattern> = vec![format!("localhost:{}", address.port()).parse().unwrap()];
-    Broker::with_roots(options, roots).unwrap().call(CallSettings {
+    granted(Broker::with_roots(options, roots).unwrap(), &format!("localhost:{}", address.port()))
+}
+
+/// A call of a provider that may reach this host.
+fn granted(broker: Broker, host: &str) -> Call {
+    let hosts: Vec<HostPattern> = vec![host.parse().unwrap()];
+    broker.call(CallSettings {
         provider: "postern.webhook".parse().unwrap(),
         wish: hosts.clone().into(),
         grant: Arc::new(Grant { hosts, ..Grant::default() }),
@@ -157,16 +163,7 @@ async fn plain() -> (SocketAddr, Arc<AtomicU32>) {
 /// A call that may speak to `rebound.example`, a name that this look-up knows, at a port; `127.0.0.1` is allowed, the name not.
 fn rebound(look_up: LookUp, port: u16, limits: Limits) -> Call {
     let options = Options { allow: vec!["127.0.0.1".parse().unwrap()], limits, ..Options::default() };
-    let hosts: Vec<HostPattern> = vec![format!("http://rebound.example:{port}").parse().unwrap()];
-    Broker::with(options, RootCertStore::empty(), look_up).unwrap().call(CallSettings {
-        provider: "postern.webhook".parse().unwrap(),
-        wish: hosts.clone().into(),
-        grant: Arc::new(Grant { hosts, ..Grant::default() }),
-        config: Arc::default(),
-        connection: None,
-        seals: Seals::new(),
-        deadline: Instant::now() + Duration::from_secs(30),
-    })
+    granted(Broker::with(options, RootCertStore::empty(), look_up).unwrap(), &format!("http://rebound.example:{port}"))
 }
 
 /// The trick is called DNS rebinding: a name that leads to a good address when it is judged, and to another when it is used.

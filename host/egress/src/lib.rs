@@ -15,6 +15,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`options`] | what the operator configures |
 //! | [`limits`] | the bounds |
 //! | [`address`] | which IP addresses may be reached; the operator's exceptions |
 //! | `listeners` | the daemon's own addresses, which nobody reaches |
@@ -55,6 +56,7 @@ pub mod limits;
 mod listeners;
 pub mod message;
 pub mod oauth2;
+pub mod options;
 pub mod record;
 mod redact;
 mod redirect;
@@ -68,11 +70,12 @@ mod transport;
 pub use address::AllowRule;
 pub use admission::Admission;
 pub use audience::Audience;
-pub use broker::{Broker, Call, CallSettings, Error, Options, Witness};
+pub use broker::{Broker, Call, CallSettings, Witness};
 pub use client_certificate::ClientCertificate;
 pub use limits::Limits;
 pub use message::{ErrorKind, Header, Request, Response, SendError};
 pub use oauth2::ClientCredentials;
+pub use options::{Error, Options};
 pub use record::RecordBodies;
 pub use seal::{Seals, Secret};
 pub use sign::{Digest, Encoding, HmacKey, KeyFormat, SignatureAlgorithm};

@@ -1,10 +1,10 @@
 //! How HTTP clients are made: TLS, pools, deadlines of connecting.
 
 use crate::address::Policy;
-use crate::broker::Error;
 use crate::client_certificate::ClientCertificate;
 use crate::connecting::{Connecting, resumption};
 use crate::limits::{Bound, Limits};
+use crate::options::Error;
 use crate::resolve::{LookUp, Resolver};
 use reqwest::redirect;
 use rustls::pki_types::CertificateDer;

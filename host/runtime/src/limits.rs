@@ -100,9 +100,7 @@ pub struct OutOfRange {
 impl OutOfRange {
     /// Its name in a grant: `memoryBytes`.
     pub fn name(&self) -> String {
-        let mut parts = self.key.split('-');
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.fold(first, |name, part| name + &part[..1].to_uppercase() + &part[1..])
+        grant::limit_name(self.key)
     }
 }
 

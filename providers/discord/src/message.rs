@@ -85,7 +85,7 @@ fn usual(notice: &Notice, delivery: &Delivery<Config, Connection>) -> Value {
         json!({ "name": name, "value": escaped(value, escape_markdown), "inline": value.chars().count() <= INLINE })
     };
     let mut embed = json!({
-        "title": format!("{} {}", sign(notice), escaped(&notice.title, escape_inline)),
+        "title": format!("{} {}", notice.sign(), escaped(&notice.title, escape_inline)),
         "color": color(notice),
         "fields": notice.facts.iter().map(|fact| field(&fact.label, &fact.value)).collect::<Vec<_>>(),
         // No Markdown is read here.
@@ -107,17 +107,6 @@ fn escape_inline(character: char, escaped: &mut String) {
         escaped.push('\\');
     }
     escaped.push(character);
-}
-
-/// What is seen first, from across the room.
-fn sign(notice: &Notice) -> &'static str {
-    match (notice.phase, notice.severity) {
-        (Phase::Resolved, _) => "✅",
-        (_, Severity::Critical) => "🔴",
-        (_, Severity::Error) => "🟠",
-        (_, Severity::Warning) => "🟡",
-        (_, Severity::Info) => "🔵",
-    }
 }
 
 /// The bar at the side, in the sign's colour.

@@ -1,28 +1,22 @@
 //! The schemas refuse what could not be delivered, when it is saved.
 
-use postern_provider::testing;
+use postern_provider::testing::{self, assert_described, schemas};
 use postern_provider_discord::Discord;
 use serde_json::{Value, json};
 
 const URL: &str =
     "https://discord.com/api/webhooks/223704706495545344/3d89bb7572e0fb30d8128367b3b1b44f_ecd1726de135cbe28a41f8b2f777c372-b";
 
-fn schemas() -> (Value, Value) {
-    let description = testing::describe::<Discord>();
-    let parsed = |text: &str| serde_json::from_str(text).unwrap();
-    (parsed(&description.config_schema), parsed(&description.connection_schema.unwrap()))
-}
-
 fn valid(schema: &Value, settings: &Value) -> bool {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap().is_valid(settings)
 }
 
 fn config(settings: Value) -> bool {
-    valid(&schemas().0, &settings)
+    valid(&schemas::<Discord>().0, &settings)
 }
 
 fn connection(settings: Value) -> bool {
-    valid(&schemas().1, &settings)
+    valid(&schemas::<Discord>().1, &settings)
 }
 
 #[test]
@@ -68,12 +62,9 @@ fn a_subscription_needs_nothing_and_may_have_one_template() {
 
 #[test]
 fn the_schemas_say_what_a_form_and_the_host_need() {
-    let (config, connection) = schemas();
+    let (config, connection) = schemas::<Discord>();
     for schema in [&config, &connection] {
-        assert_eq!(schema["type"], "object");
-        for (name, field) in schema["properties"].as_object().unwrap() {
-            assert!(field["title"].is_string() && field["description"].is_string(), "{name}");
-        }
+        assert_described(schema);
     }
     let url = &connection["properties"]["webhookUrl"];
     assert_eq!((&url["writeOnly"], &url["format"]), (&json!(true), &json!("uri")));

@@ -1,27 +1,21 @@
 //! The schemas refuse what could not be delivered, when it is saved.
 
-use postern_provider::testing;
+use postern_provider::testing::{self, assert_described, schemas};
 use postern_provider_opsgenie::Opsgenie;
 use serde_json::{Value, json};
 
 const KEY: &str = "eb243592-faa2-4ba2-a551-1afdf565c889";
-
-fn schemas() -> (Value, Value) {
-    let description = testing::describe::<Opsgenie>();
-    let parsed = |text: &str| serde_json::from_str(text).unwrap();
-    (parsed(&description.config_schema), parsed(&description.connection_schema.unwrap()))
-}
 
 fn valid(schema: &Value, settings: &Value) -> bool {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap().is_valid(settings)
 }
 
 fn config(settings: Value) -> bool {
-    valid(&schemas().0, &settings)
+    valid(&schemas::<Opsgenie>().0, &settings)
 }
 
 fn connection(settings: Value) -> bool {
-    valid(&schemas().1, &settings)
+    valid(&schemas::<Opsgenie>().1, &settings)
 }
 
 #[test]
@@ -62,13 +56,10 @@ fn a_subscription_needs_nothing_and_may_say_a_lot() {
 
 #[test]
 fn the_schemas_say_what_a_form_and_the_host_need() {
-    let (config, connection) = schemas();
+    let (config, connection) = schemas::<Opsgenie>();
     let properties = &config["properties"];
     for schema in [&config, &connection, &properties["priorities"], &properties["actions"]["items"]] {
-        assert_eq!(schema["type"], "object");
-        for (name, field) in schema["properties"].as_object().unwrap() {
-            assert!(field["title"].is_string() && field["description"].is_string(), "{name}");
-        }
+        assert_described(schema);
     }
     let key = &connection["properties"]["apiKey"];
     assert_eq!((&key["writeOnly"], &key["type"]), (&json!(true), &json!("string")));

@@ -1,27 +1,21 @@
 //! The schemas refuse what could not be delivered, when it is saved.
 
-use postern_provider::testing;
+use postern_provider::testing::{self, assert_described, schemas};
 use postern_provider_pagerduty::PagerDuty;
 use serde_json::{Value, json};
 
 const KEY: &str = "0123456789abcdefABCDEF0123456789";
-
-fn schemas() -> (Value, Value) {
-    let description = testing::describe::<PagerDuty>();
-    let parsed = |text: &str| serde_json::from_str(text).unwrap();
-    (parsed(&description.config_schema), parsed(&description.connection_schema.unwrap()))
-}
 
 fn valid(schema: &Value, settings: &Value) -> bool {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap().is_valid(settings)
 }
 
 fn config(settings: Value) -> bool {
-    valid(&schemas().0, &settings)
+    valid(&schemas::<PagerDuty>().0, &settings)
 }
 
 fn connection(settings: Value) -> bool {
-    valid(&schemas().1, &settings)
+    valid(&schemas::<PagerDuty>().1, &settings)
 }
 
 #[test]
@@ -75,7 +69,7 @@ fn a_subscription_needs_nothing_and_may_say_a_lot() {
 
 #[test]
 fn the_schemas_say_what_a_form_and_the_host_need() {
-    let (config, connection) = schemas();
+    let (config, connection) = schemas::<PagerDuty>();
     let properties = &config["properties"];
     let inner = [
         &properties["severities"],
@@ -84,10 +78,7 @@ fn the_schemas_say_what_a_form_and_the_host_need() {
         &properties["images"]["items"],
     ];
     for schema in [&config, &connection].into_iter().chain(inner) {
-        assert_eq!(schema["type"], "object");
-        for (name, field) in schema["properties"].as_object().unwrap() {
-            assert!(field["title"].is_string() && field["description"].is_string(), "{name}");
-        }
+        assert_described(schema);
     }
     let key = &connection["properties"]["routingKey"];
     assert_eq!((&key["writeOnly"], &key["type"]), (&json!(true), &json!("string")));

@@ -5,7 +5,6 @@
 
 use crate::config::Config;
 use crate::connection::Connection;
-use postern_provider::notice::{Phase, Severity};
 use postern_provider::prelude::*;
 use postern_provider::text::{Limit, escape_markup, escaped};
 use serde_json::{Value, json};
@@ -77,7 +76,7 @@ fn checked(text: &str) -> Result<Value, Failure> {
 }
 
 fn usual(notice: &Notice, event_type: &str, subscription: &str) -> Value {
-    let header = format!("{} {}", sign(notice), notice.title);
+    let header = format!("{} {}", notice.sign(), notice.title);
     let mut blocks = vec![json!({ "type": "header", "text": plain(&HEADER.shorten(&header)) })];
     if let Some(description) = &notice.description {
         blocks.push(json!({ "type": "section", "text": mrkdwn(SECTION.shorten_escaped(description, escape_markup)) }));
@@ -97,17 +96,6 @@ fn usual(notice: &Notice, event_type: &str, subscription: &str) -> Value {
     }
     blocks.push(json!({ "type": "context", "elements": context }));
     blocks.into()
-}
-
-/// What is seen first, from across the room.
-fn sign(notice: &Notice) -> &'static str {
-    match (notice.phase, notice.severity) {
-        (Phase::Resolved, _) => "✅",
-        (_, Severity::Critical) => "🔴",
-        (_, Severity::Error) => "🟠",
-        (_, Severity::Warning) => "🟡",
-        (_, Severity::Info) => "🔵",
-    }
 }
 
 fn plain(text: &str) -> Value {

@@ -1,28 +1,22 @@
 //! The schemas refuse what could not be delivered, when it is saved.
 
-use postern_provider::testing;
+use postern_provider::testing::{self, assert_described, schemas};
 use postern_provider_slack::Slack;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "xoxb-123456789012-abcDEF";
 const URL: &str = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX";
 
-fn schemas() -> (Value, Value) {
-    let description = testing::describe::<Slack>();
-    let parsed = |text: &str| serde_json::from_str(text).unwrap();
-    (parsed(&description.config_schema), parsed(&description.connection_schema.unwrap()))
-}
-
 fn valid(schema: &Value, settings: &Value) -> bool {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap().is_valid(settings)
 }
 
 fn config(settings: Value) -> bool {
-    valid(&schemas().0, &settings)
+    valid(&schemas::<Slack>().0, &settings)
 }
 
 fn connection(settings: Value) -> bool {
-    valid(&schemas().1, &settings)
+    valid(&schemas::<Slack>().1, &settings)
 }
 
 #[test]
@@ -72,12 +66,9 @@ fn a_subscription_needs_nothing_and_may_have_one_template() {
 
 #[test]
 fn the_schemas_say_what_a_form_and_the_host_need() {
-    let (config, connection) = schemas();
+    let (config, connection) = schemas::<Slack>();
     for schema in [&config, &connection] {
-        assert_eq!(schema["type"], "object");
-        for (name, field) in schema["properties"].as_object().unwrap() {
-            assert!(field["title"].is_string() && field["description"].is_string(), "{name}");
-        }
+        assert_described(schema);
     }
     let field = |name: &str| &connection["properties"][name];
     assert_eq!(field("method")["default"], "bot");

@@ -20,7 +20,7 @@ const LINES: usize = 30;
 /// The card for an event; none of its texts is longer than `longest` characters.
 pub(crate) fn usual(notice: &Notice, source: &str, longest: usize) -> Value {
     let shorten = |text: &str| Limit::characters(longest).shorten(text).into_owned();
-    let title = shorten(&format!("{} {}", sign(notice), notice.title));
+    let title = shorten(&format!("{} {}", notice.sign(), notice.title));
     let headline = rich(&[json!({ "type": "TextRun", "text": title, "size": "Large", "weight": "Bolder" })]);
     let mut body = vec![json!({ "type": "Container", "style": style(notice), "bleed": true, "items": [headline] })];
     if let Some(description) = &notice.description {
@@ -72,17 +72,6 @@ fn lines(text: &str) -> Vec<String> {
     let mut shown: Vec<_> = written.by_ref().take(LINES).collect();
     shown.extend(written.next().map(|_| MARK.to_string()));
     shown
-}
-
-/// What is seen first, from across the room.
-fn sign(notice: &Notice) -> &'static str {
-    match (notice.phase, notice.severity) {
-        (Phase::Resolved, _) => "✅",
-        (_, Severity::Critical) => "🔴",
-        (_, Severity::Error) => "🟠",
-        (_, Severity::Warning) => "🟡",
-        (_, Severity::Info) => "🔵",
-    }
 }
 
 /// The colour behind the headline: <https://learn.microsoft.com/adaptive-cards/schema-explorer/container>.

@@ -1,28 +1,22 @@
 //! The schemas refuse what could not be delivered, when it is saved.
 
-use postern_provider::testing;
+use postern_provider::testing::{self, assert_described, schemas};
 use postern_provider_teams::Teams;
 use serde_json::{Value, json};
 
 const PATH: &str =
     "/workflows/0a1b/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=x_Y-9";
 
-fn schemas() -> (Value, Value) {
-    let description = testing::describe::<Teams>();
-    let parsed = |text: &str| serde_json::from_str(text).unwrap();
-    (parsed(&description.config_schema), parsed(&description.connection_schema.unwrap()))
-}
-
 fn valid(schema: &Value, settings: &Value) -> bool {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap().is_valid(settings)
 }
 
 fn config(settings: Value) -> bool {
-    valid(&schemas().0, &settings)
+    valid(&schemas::<Teams>().0, &settings)
 }
 
 fn connection(url: &str) -> bool {
-    valid(&schemas().1, &json!({"webhookUrl": url}))
+    valid(&schemas::<Teams>().1, &json!({"webhookUrl": url}))
 }
 
 #[test]
@@ -63,7 +57,7 @@ fn what_is_no_workflow_or_lacks_the_signature_is_refused() {
     ] {
         assert!(!connection(&url), "{url}");
     }
-    let schema = schemas().1;
+    let schema = schemas::<Teams>().1;
     assert!(!valid(&schema, &json!({})));
     assert!(!valid(&schema, &json!({"webhookUrl": format!("https://a.logic.azure.com{PATH}"), "channel": "General"})));
 }
@@ -79,12 +73,9 @@ fn a_subscription_needs_nothing_and_may_have_one_template() {
 
 #[test]
 fn the_schemas_say_what_a_form_and_the_host_need() {
-    let (config, connection) = schemas();
+    let (config, connection) = schemas::<Teams>();
     for schema in [&config, &connection] {
-        assert_eq!(schema["type"], "object");
-        for (name, field) in schema["properties"].as_object().unwrap() {
-            assert!(field["title"].is_string() && field["description"].is_string(), "{name}");
-        }
+        assert_described(schema);
     }
     let url = &connection["properties"]["webhookUrl"];
     assert_eq!((&url["writeOnly"], &url["format"]), (&json!(true), &json!("uri")));

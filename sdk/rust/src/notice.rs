@@ -156,6 +156,17 @@ impl Notice {
         }
     }
 
+    /// What is seen first, from across the room: a coloured mark.
+    pub fn sign(&self) -> &'static str {
+        match (self.phase, self.severity) {
+            (Phase::Resolved, _) => "✅",
+            (_, Severity::Critical) => "🔴",
+            (_, Severity::Error) => "🟠",
+            (_, Severity::Warning) => "🟡",
+            (_, Severity::Info) => "🔵",
+        }
+    }
+
     /// Reads an event.
     pub fn of(event: &Event) -> Self {
         let time = time::readable(&event.timestamp).unwrap_or_else(|| event.timestamp.clone());

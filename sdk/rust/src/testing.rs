@@ -33,12 +33,14 @@ mod fake;
 mod golden;
 mod host;
 pub(crate) mod imports;
+mod schema;
 mod seed;
 
 pub use crate::manifest::Description;
 pub use fake::{Server, form_fields, header, json_body, json_response, query_fields, response, url_path};
 pub use golden::{REWRITE, assert_goldens};
 pub use host::Host;
+pub use schema::{assert_described, schemas};
 pub use seed::{SeedEvent, seed_events};
 
 use crate::delivery::{Entity, OptionItem, Receipt, SettingsKind, Subscription};

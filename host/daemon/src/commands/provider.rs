@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use postern_client::call::segment;
 use postern_client::{Body, Client};
+use postern_core::grant::limit_name;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -231,13 +232,7 @@ fn limit(text: &str) -> Result<(String, Value)> {
         "" => Value::Null,
         number => json!(number.parse::<u64>().with_context(|| format!("`{number}` is no whole number"))?),
     };
-    let mut name = String::new();
-    for part in key.split('-') {
-        let (first, rest) = part.split_at(part.chars().next().map_or(0, char::len_utf8));
-        name += &if name.is_empty() { first.to_owned() } else { first.to_uppercase() };
-        name += rest;
-    }
-    Ok((name, number))
+    Ok((limit_name(key), number))
 }
 
 fn hosts(value: &Value) -> Vec<String> {

@@ -175,6 +175,13 @@ fn the_source_is_where_it_is() {
 }
 
 #[test]
+fn a_sign_tells_how_bad_it_is_or_that_it_is_over() {
+    let sign = |event_type, severity: &str| Notice::read(event_type, &json!({ "severity": severity })).sign();
+    assert_eq!(["critical", "major", "minor", "low"].map(|severity| sign("a.created", severity)), ["🔴", "🟠", "🟡", "🔵"]);
+    assert_eq!(sign("a.resolved", "critical"), "✅");
+}
+
+#[test]
 fn only_a_web_address_is_a_link() {
     let link = |url: &str| Notice::read("a.b", &json!({ "url": url })).link;
     assert_eq!(link(" https://example.com/i/7?a=1#x ").as_deref(), Some("https://example.com/i/7?a=1#x"));
