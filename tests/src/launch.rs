@@ -36,7 +36,8 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Few and quick retries, small pools, and receivers on this machine may be reached.
+/// Few and quick retries, small pools, and receivers on this machine may be reached. Of the bundled providers the webhook alone
+/// is loaded, since reading all of them takes most of a start; who wants them says [`ALL_BUNDLED`].
 const CONFIG: &str = r#"
 [store]
 cache-mib = 8
@@ -47,7 +48,12 @@ allow = ["127.0.0.1/32"]
 retry = ["50ms", "50ms", "50ms"]
 jitter = 0.0
 concurrency = 32
+[providers]
+bundled = ["webhook"]
 "#;
+
+/// Loads every provider that comes with the program.
+pub const ALL_BUNDLED: &str = "[providers]\nbundled = [\"*\"]";
 
 impl Builder {
     /// Chooses the engine.
@@ -89,7 +95,7 @@ impl Builder {
         static WARM: OnceCell<()> = OnceCell::const_new();
         // The first daemon alone compiles what all others find in the cache.
         WARM.get_or_init(|| async {
-            let daemon = Daemon::launch(Self::default()).await;
+            let daemon = Daemon::launch(Self::default().config(ALL_BUNDLED)).await;
             daemon.add_hostile().await;
             daemon.add_connected().await;
             daemon.add_tracker().await;

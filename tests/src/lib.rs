@@ -25,7 +25,7 @@ pub mod wait;
 
 pub use api::{Answer, Api};
 pub use daemon::Daemon;
-pub use launch::{Builder, Ended, Engine};
+pub use launch::{ALL_BUNDLED, Builder, Ended, Engine};
 pub use receiver::{Received, Receiver, Reply};
 
 /// A provider that misbehaves on request, as a component.

@@ -2,7 +2,7 @@
 
 use crate::bad_input::places;
 use postern_tests::platform::id;
-use postern_tests::{Daemon, chat::MARK};
+use postern_tests::{ALL_BUNDLED, Daemon, chat::MARK};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn bundled(daemon: &Daemon) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_bundled_provider_is_active_and_says_what_administrators_need() {
-    let daemon = Daemon::start().await;
+    let daemon = Daemon::builder().config(ALL_BUNDLED).start().await;
     for provider in bundled(&daemon).await {
         let (name, manifest) = (id(&provider["id"]), &provider["manifest"]);
         assert_eq!((&provider["state"], &provider["asks"]), (&json!("active"), &json!([])), "{name}");
@@ -36,7 +36,7 @@ async fn each_bundled_provider_is_active_and_says_what_administrators_need() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slack_connection_is_refused_while_incomplete_and_kept_without_showing_its_token() {
-    let daemon = Daemon::start().await;
+    let daemon = Daemon::builder().config(ALL_BUNDLED).start().await;
     let make = async |settings: Value| {
         let body = json!({ "name": "Acme", "providerId": "postern.slack", "settings": settings });
         daemon.api.call(Method::POST, "/api/v1/connections", body).await

@@ -27,7 +27,7 @@ async fn counts(scene: &Scene) -> (f64, f64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_that_was_spoiled_is_compiled_again_and_written_over() {
     // A cache of its own, with one bundled provider and the fixture in it.
-    let mut scene = Scene::with_hostile("[providers]\nbundled = [\"webhook\"]\ncompile-cache = \"\"").await;
+    let mut scene = Scene::with_hostile("[providers]\ncompile-cache = \"\"").await;
     assert_eq!(counts(&scene).await, (0.0, 2.0));
     let good = entries(&scene);
     assert_eq!(good.len(), 2);
