@@ -7,7 +7,7 @@ use postern_runtime::{Component, Delivery, Limits, Options, Runtime};
 /// Loads the webhook provider's component as it comes with the daemon, with the daemon's default bounds.
 pub(super) async fn load() -> Result<Component> {
     let bundled = postern_bundle::PROVIDERS.iter().find(|bundled| bundled.name == "webhook").context("no webhook provider")?;
-    let runtime = Runtime::start(Options { cache: None, limits: Limits::default(), concurrency: 64 })?;
+    let runtime = Runtime::start(Options { cache: None, cache_bytes: 0, limits: Limits::default(), concurrency: 64 })?;
     Ok(runtime.load(bundled.component.to_vec()).await?)
 }
 

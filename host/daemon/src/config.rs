@@ -155,11 +155,18 @@ impl Default for Breaker {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Providers {
     /// Empty: `cache` in the data directory.
     pub(crate) compile_cache: PathBuf,
+    pub(crate) compile_cache_mib: u64,
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self { compile_cache: PathBuf::new(), compile_cache_mib: 2048 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -51,6 +51,7 @@ impl Host {
         let vault = Vault::open(&directory, &key_file, std::env::var("POSTERN_MASTER_KEY").ok())?;
         let runtime = Runtime::start(postern_runtime::Options {
             cache: Some(config.path(&config.providers.compile_cache, "cache")),
+            cache_bytes: config.providers.compile_cache_mib << 20,
             limits: config.sandbox.clone(),
             concurrency: config.delivery.concurrency,
         })?;

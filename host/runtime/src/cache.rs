@@ -2,32 +2,37 @@
 //!
 //! Loading machine code means running it, so a file is used only if this host wrote it: each one carries an HMAC under
 //! a key that lies beside the cache with mode 0600, over the engine's compatibility hash, the component's digest and
-//! the code. What does not verify is compiled anew and written over.
+//! the code. What does not verify is compiled anew and written over. The cache has a bound; what was not used for longest goes.
 
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use wasmtime::component::Component;
 
 const TAG: usize = 32;
+const EXTENSION: &str = "cwasm";
 
 pub(crate) struct Cache {
     directory: PathBuf,
+    /// How many bytes it may hold.
+    most: u64,
     key: hmac::Key,
     /// Which engine the code is for: its version, settings and the processor's features.
     engine: [u8; 32],
 }
 
 impl Cache {
-    pub(crate) fn open(directory: &Path, engine: &wasmtime::Engine) -> std::io::Result<Self> {
+    pub(crate) fn open(directory: &Path, most: u64, engine: &wasmtime::Engine) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let key = read_or_make_key(&directory.join("key"))?;
         let mut hasher = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self {
             directory: directory.to_owned(),
+            most,
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             engine: hasher.0.finalize().into(),
         })
@@ -35,7 +40,8 @@ impl Cache {
 
     /// The code for a component, if a file of our own has it.
     pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
-        let file = std::fs::read(self.path(digest)).ok()?;
+        let path = self.path(digest);
+        let file = std::fs::read(&path).ok()?;
         let (tag, code) = file.split_at_checked(TAG)?;
         let mut context = hmac::Context::with_key(&self.key);
         self.cover(&mut context, digest, code);
@@ -43,7 +49,12 @@ impl Cache {
         let expected = context.sign();
         if ring_equal(expected.as_ref(), tag) {
             match deserialize(engine, code) {
-                Ok(component) => return Some(component),
+                Ok(component) => {
+                    // A file that cannot be marked as used goes earlier; that is all.
+                    let _ =
+                        std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                    return Some(component);
+                }
                 Err(error) => tracing::warn!(%digest, error = format!("{error:#}"), "cached code does not load; compiling again"),
             }
         } else {
@@ -62,7 +73,29 @@ impl Cache {
         file.write_all(context.sign().as_ref())?;
         file.write_all(&code)?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
+        file.persist(&path)?;
+        self.shrink(&path)
+    }
+
+    /// Removes what was not used for longest, until the rest fits; never what was just written.
+    fn shrink(&self, written: &Path) -> std::io::Result<()> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            // Another process may have removed it.
+            if let Some(found) = std::fs::metadata(&path).ok().filter(|_| path.extension().is_some_and(|it| it == EXTENSION)) {
+                files.push((found.modified()?, found.len(), path));
+            }
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, length, _)| length).sum();
+        for (_, length, path) in files.iter().filter(|(_, _, path)| path != written) {
+            if bytes <= self.most {
+                break;
+            }
+            std::fs::remove_file(path)?;
+            bytes -= length;
+        }
         Ok(())
     }
 
@@ -73,7 +106,7 @@ impl Cache {
     }
 
     fn path(&self, digest: &str) -> PathBuf {
-        self.directory.join(format!("{digest}-{}.cwasm", &crate::hex(&self.engine)[..16]))
+        self.directory.join(format!("{digest}-{}.{EXTENSION}", &crate::hex(&self.engine)[..16]))
     }
 }
 
@@ -132,7 +165,7 @@ mod tests {
     fn only_our_own_code_for_this_component_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let engine = wasmtime::Engine::default();
-        let cache = Cache::open(directory.path(), &engine).unwrap();
+        let cache = Cache::open(directory.path(), u64::MAX, &engine).unwrap();
         let component = Component::new(&engine, wat::parse_str("(component)").unwrap()).unwrap();
         assert!(cache.load(&engine, "aa").is_none());
         cache.store("aa", &component).unwrap();
@@ -154,15 +187,37 @@ mod tests {
 
         std::fs::write(cache.path("aa"), &good).unwrap();
         std::fs::remove_file(directory.path().join("key")).unwrap();
-        let another = Cache::open(directory.path(), &engine).unwrap();
+        let another = Cache::open(directory.path(), u64::MAX, &engine).unwrap();
         assert!(another.load(&engine, "aa").is_none(), "under another host's key");
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_when_the_cache_is_full() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = wasmtime::Engine::default();
+        let component = Component::new(&engine, wat::parse_str("(component)").unwrap()).unwrap();
+        let mut cache = Cache::open(directory.path(), u64::MAX, &engine).unwrap();
+        let there = |cache: &Cache| ["aa", "bb", "cc"].map(|digest| cache.path(digest).exists());
+        for (digest, age) in [("aa", 20), ("bb", 10)] {
+            cache.store(digest, &component).unwrap();
+            let file = std::fs::File::options().append(true).open(cache.path(digest)).unwrap();
+            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
+        }
+        assert!(cache.load(&engine, "aa").is_some(), "which was used just now");
+        cache.most = 2 * std::fs::metadata(cache.path("aa")).unwrap().len();
+        cache.store("cc", &component).unwrap();
+        assert_eq!(there(&cache), [true, false, true]);
+        cache.most = 0;
+        cache.store("bb", &component).unwrap();
+        assert_eq!(there(&cache), [false, true, false], "what was just written stays");
+        assert!(directory.path().join("key").exists());
     }
 
     #[test]
     fn the_key_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        Cache::open(directory.path(), &wasmtime::Engine::default()).unwrap();
+        Cache::open(directory.path(), u64::MAX, &wasmtime::Engine::default()).unwrap();
         let mode = std::fs::metadata(directory.path().join("key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -71,11 +71,8 @@ pub(crate) enum Needs {
     Http,
 }
 
-/// Reads a file and makes a component of it if it is a core module.
-pub(crate) fn prepare(bytes: &[u8], limit: usize) -> Result<Prepared, LoadError> {
-    if bytes.len() > limit {
-        return Err(LoadError::TooLarge { size: bytes.len(), limit });
-    }
+/// Reads a file and makes a component of it if it is a core module. Whether all of it is valid is for [`validate`] to say.
+pub(crate) fn read(bytes: &[u8]) -> Result<Prepared, LoadError> {
     let component = if Parser::is_component(bytes) {
         bytes.to_vec()
     } else if Parser::is_core_wasm(bytes) {
@@ -87,13 +84,16 @@ pub(crate) fn prepare(bytes: &[u8], limit: usize) -> Result<Prepared, LoadError>
             _ => "it does not begin with \\0asm".into(),
         }));
     };
-    Validator::new_with_features(WasmFeatures::default())
-        .validate_all(&component)
-        .map_err(|error| LoadError::Invalid(error.to_string()))?;
     let names = top_level(&component)?;
     let version = check_exports(&names.exports)?;
     let needs = check_imports(&names.imports)?;
     Ok(Prepared { bytes: component, version, needs })
+}
+
+/// Validates what was read.
+pub(crate) fn validate(read: &Prepared) -> Result<(), LoadError> {
+    let valid = Validator::new_with_features(WasmFeatures::default()).validate_all(&read.bytes);
+    valid.map(drop).map_err(|error| LoadError::Invalid(error.to_string()))
 }
 
 struct Names {
@@ -225,9 +225,13 @@ fn embed_contract(module: &mut Vec<u8>) -> Result<(), LoadError> {
 mod tests {
     use super::*;
 
+    fn offered(bytes: &[u8]) -> Result<(), LoadError> {
+        validate(&read(bytes)?)
+    }
+
     fn refused(bytes: &[u8]) -> String {
-        match prepare(bytes, 1 << 20) {
-            Ok(_) => panic!("it should have been refused"),
+        match offered(bytes) {
+            Ok(()) => panic!("it should have been refused"),
             Err(error) => error.to_string(),
         }
     }
@@ -236,12 +240,11 @@ mod tests {
     fn what_is_no_webassembly_is_told_apart_from_what_is_no_provider() {
         assert!(refused(b"").contains("empty"));
         assert!(refused(b"#!/bin/sh").contains("no WebAssembly"));
-        assert!(refused(&[0; 2 << 20]).contains("at most 1048576"));
         assert!(refused(&wat::parse_str("(module (func (export \"run\")))").unwrap()).contains("it exports run"));
         assert!(refused(&wat::parse_str("(component)").unwrap()).contains("it exports nothing"));
         let mut cut = wat::parse_str("(component (core module (func)))").unwrap();
         cut.truncate(cut.len() - 3);
-        assert!(matches!(prepare(&cut, 1 << 20), Err(LoadError::Invalid(_))));
+        assert!(matches!(offered(&cut), Err(LoadError::Invalid(_))));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | `engine` | wasmtime's engine and the linkers |
 //! | [`component`] | what a file is, what it needs, and making a component of it |
 //! | `cache` | machine code on disk |
+//! | `compile` | compiling behind whatever else wants the processors |
 //! | [`log`] | what a guest writes |
 //! | [`call`] | one call: its state, its bounds, its outcome |
 //! | `wasi_http` | stock HTTP clients in components: their requests go to the broker |
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod log;
 
 mod cache;
+mod compile;
 mod engine;
 mod wasi_http;
 
@@ -39,13 +41,15 @@ use metrics::{Counter, counter, describe_counter};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::Instant;
 
 /// What a runtime is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where machine code is kept. None: it is compiled anew each time.
     pub cache: Option<PathBuf>,
+    /// How many bytes of machine code are kept there; what was not used for longest goes.
+    pub cache_bytes: u64,
     /// The bounds of each call.
     pub limits: Limits,
     /// How many calls may run at once; the pool of instances has this size.
@@ -63,8 +67,7 @@ struct Inner {
     /// How often machine code was in the cache, and how often it had to be made.
     cache_hits: Counter,
     cache_misses: Counter,
-    /// Compiling takes all the processor it gets: one at a time leaves the rest to deliveries.
-    compiling: Semaphore,
+    compiler: compile::Compiler,
 }
 
 /// The runtime does not start.
@@ -82,14 +85,15 @@ impl Runtime {
             engine::Engine::new(&options.limits, options.concurrency).map_err(|error| StartError(format!("{error:#}")))?;
         let cache = options
             .cache
-            .map(|directory| cache::Cache::open(&directory, &engine.wasmtime))
+            .map(|directory| cache::Cache::open(&directory, options.cache_bytes, &engine.wasmtime))
             .transpose()
             .map_err(|error| StartError(format!("the compile cache: {error}")))?;
         describe_counter!("postern_compile_cache_total", "Components that were loaded: from the compile cache, or compiled.");
         let cache_hits = counter!("postern_compile_cache_total", "result" => "hit");
         let cache_misses = counter!("postern_compile_cache_total", "result" => "miss");
-        let compiling = Semaphore::new(1);
-        Ok(Self(Arc::new(Inner { engine, cache, limits: options.limits, cache_hits, cache_misses, compiling })))
+        let compiler = compile::Compiler::new(options.limits.component_bytes)
+            .map_err(|error| StartError(format!("the threads that compile: {error}")))?;
+        Ok(Self(Arc::new(Inner { engine, cache, limits: options.limits, cache_hits, cache_misses, compiler })))
     }
 
     /// The bounds of each call.
@@ -103,43 +107,72 @@ impl Runtime {
     /// # Errors
     /// The file is no provider for this host; see [`LoadError`].
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {
-        let _permit = self.0.compiling.acquire().await.map_err(|_| LoadError::Host("the runtime is stopping".into()))?;
+        let size = bytes.len();
+        if size > self.0.limits.component_bytes {
+            return Err(LoadError::TooLarge { size, limit: self.0.limits.component_bytes });
+        }
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || inner.load(&bytes))
-            .await
-            .map_err(|error| LoadError::Host(format!("the compiling thread failed: {error}")))?
+        let found = tokio::task::spawn_blocking(move || inner.find(bytes)).await;
+        let (digest, bytes) = match found.map_err(|error| LoadError::Host(format!("the loading thread failed: {error}")))? {
+            Found::Compiled(component) => return component,
+            Found::Nothing(digest, bytes) => (digest, bytes),
+        };
+        let inner = self.0.clone();
+        let compiled = self.0.compiler.run(size, move || inner.compile(digest, &bytes)).await;
+        compiled.unwrap_or_else(|| Err(LoadError::Host("the compiling thread failed".into())))
     }
 }
 
+/// What is known of a file.
+enum Found {
+    /// The cache has its machine code.
+    Compiled(Result<Component, LoadError>),
+    /// It has to be compiled: its digest and itself.
+    Nothing(String, Vec<u8>),
+}
+
 impl Inner {
-    fn load(self: Arc<Self>, bytes: &[u8]) -> Result<Component, LoadError> {
-        let digest = hex(&Sha256::digest(bytes));
-        let started = std::time::Instant::now();
-        let prepared = component::prepare(bytes, self.limits.component_bytes)?;
-        let compile = || {
-            wasmtime::component::Component::new(&self.engine.wasmtime, &prepared.bytes)
-                .map_err(|error| LoadError::Compile(format!("{error:#}")))
-        };
-        let (code, cached) = match &self.cache {
-            None => (compile()?, false),
-            Some(cache) => match cache.load(&self.engine.wasmtime, &digest) {
-                Some(code) => (code, true),
-                None => {
-                    let code = compile()?;
-                    if let Err(error) = cache.store(&digest, &code) {
-                        tracing::warn!(%digest, %error, "the compile cache could not be written; the next start compiles again");
-                    }
-                    (code, false)
-                }
-            },
-        };
-        if cached { &self.cache_hits } else { &self.cache_misses }.increment(1);
-        let pre = self.engine.link(&code, prepared.needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        tracing::debug!(%digest, cached, millis = started.elapsed().as_millis(), "component loaded");
-        Ok(Component {
-            runtime: self,
-            shared: Arc::new(Shared { digest, size: bytes.len(), version: prepared.version, needs: prepared.needs, pre }),
-        })
+    /// Looks for a file's machine code.
+    fn find(self: Arc<Self>, bytes: Vec<u8>) -> Found {
+        let started = Instant::now();
+        let digest = digest(&bytes);
+        match self.cache.as_ref().and_then(|cache| cache.load(&self.engine.wasmtime, &digest)) {
+            None => Found::Nothing(digest, bytes),
+            Some(code) => {
+                self.cache_hits.increment(1);
+                // Only what is valid was ever compiled.
+                let component = component::read(&bytes).and_then(|read| self.link(digest, bytes.len(), &read, &code));
+                tracing::debug!(cached = true, millis = started.elapsed().as_millis(), "component loaded");
+                Found::Compiled(component)
+            }
+        }
+    }
+
+    /// Compiles a file and keeps its machine code.
+    fn compile(self: Arc<Self>, digest: String, bytes: &[u8]) -> Result<Component, LoadError> {
+        let started = Instant::now();
+        let read = component::read(bytes)?;
+        component::validate(&read)?;
+        let code = wasmtime::component::Component::new(&self.engine.wasmtime, &read.bytes)
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        self.cache_misses.increment(1);
+        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.store(&digest, &code)) {
+            tracing::warn!(%digest, %error, "the compile cache could not be written; the next start compiles again");
+        }
+        tracing::debug!(%digest, cached = false, millis = started.elapsed().as_millis(), "component compiled");
+        self.link(digest, bytes.len(), &read, &code)
+    }
+
+    fn link(
+        self: Arc<Self>,
+        digest: String,
+        size: usize,
+        read: &component::Prepared,
+        code: &wasmtime::component::Component,
+    ) -> Result<Component, LoadError> {
+        let pre = self.engine.link(code, read.needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        let shared = Shared { digest, size, version: read.version.clone(), needs: read.needs, pre };
+        Ok(Component { runtime: self, shared: Arc::new(shared) })
     }
 }
 
@@ -179,6 +212,11 @@ impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Component({})", &self.shared.digest[..12])
     }
+}
+
+/// SHA-256 of a file, in hex, by which components are known.
+pub fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

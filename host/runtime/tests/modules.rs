@@ -25,7 +25,7 @@ const PREVIEW_1: &str = r#"(import "wasi_snapshot_preview1" "fd_write" (func (pa
     (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))"#;
 
 fn runtime() -> Runtime {
-    Runtime::start(Options { cache: None, limits: postern_runtime::Limits::default(), concurrency: 4 })
+    Runtime::start(Options { cache: None, cache_bytes: 0, limits: postern_runtime::Limits::default(), concurrency: 4 })
         .expect("the engine starts")
 }
 
