@@ -17,6 +17,7 @@ fn main() -> Result<()> {
         tracker(&[]),
         tracker(&["paced"]),
         tracker(&["repaired"]),
+        tracker(&["greedy"]),
     ])?;
     Ok(())
 }

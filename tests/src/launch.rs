@@ -105,7 +105,7 @@ impl Builder {
             Engine::Sled => "sled",
             Engine::Redb => "redb",
         };
-        let cache = build_directory().join("../tmp/compile-cache");
+        let cache = compile_cache();
         let own = format!("[store]\nengine = {engine:?}\n[providers]\ncompile-cache = {:?}", cache.display().to_string());
         for change in std::iter::once(own.parse().expect("the tests' own TOML")).chain(self.changes.iter().cloned()) {
             merge(&mut table, change);
@@ -126,6 +126,11 @@ fn merge(target: &mut toml::Table, change: toml::Table) {
             }
         }
     }
+}
+
+/// Where all daemons keep machine code.
+pub(crate) fn compile_cache() -> PathBuf {
+    build_directory().join("../tmp/compile-cache")
 }
 
 /// `target/{profile}`, from where this test itself is: `target/{profile}/deps/it-…`.

@@ -1,7 +1,7 @@
 //! What most tests need before they come to their point.
 
 use crate::wait::until;
-use crate::{Daemon, HOSTILE};
+use crate::{Answer, Daemon, HOSTILE};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -61,11 +61,18 @@ impl Daemon {
         self.add_provider(FIXTURE, HOSTILE).await;
     }
 
+    /// Offers a component to the plugin `test`.
+    ///
+    /// # Panics
+    /// There was no answer.
+    pub async fn offer(&self, component: &[u8]) -> Answer {
+        let path = "/api/v1/providers?plugin=test";
+        self.api.send(Method::POST, path, "application/wasm", component.to_vec()).await.expect("an answer")
+    }
+
     /// Adds and approves a provider of the plugin `test`.
     pub async fn add_provider(&self, id: &str, component: &[u8]) {
-        let path = "/api/v1/providers?plugin=test";
-        let answer = self.api.send(Method::POST, path, "application/wasm", component.to_vec()).await.expect("an answer");
-        assert_eq!(answer.success()["state"], "awaiting-approval");
+        assert_eq!(self.offer(component).await.success()["state"], "awaiting-approval");
         assert_eq!(self.api.post(&format!("/api/v1/providers/{id}/approve"), Value::Null).await["state"], "active");
     }
 

@@ -1,16 +1,18 @@
 //! The configuration: defaults, then a file, then the environment, then flags.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use postern_api::client::Subnet;
 use postern_api::throttle;
 use postern_core::host_pattern::HostPattern;
 use postern_core::retry::{Policy, Schedule, Span};
-use postern_delivery::catalog::{LONGEST_BACKLOG, ProviderLimits};
+use postern_delivery::catalog::trust::{Rule, Trust};
+use postern_delivery::catalog::{KEPT_BUILDS, LONGEST_BACKLOG, ProviderLimits};
 use postern_delivery::coordinator::Options;
 use postern_delivery::schedule::{BreakerOptions, Limits};
 use postern_egress::{AllowRule, RecordBodies};
 use postern_store::Engine;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -158,14 +160,35 @@ impl Default for Breaker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Providers {
+    pub(crate) watch: Vec<PathBuf>,
+    pub(crate) trust: Rule,
+    pub(crate) digests: Vec<String>,
+    pub(crate) keep_builds: usize,
     /// Empty: `cache` in the data directory.
     pub(crate) compile_cache: PathBuf,
     pub(crate) compile_cache_mib: u64,
+    /// By name, in base64.
+    pub(crate) keys: BTreeMap<String, String>,
 }
 
 impl Default for Providers {
     fn default() -> Self {
-        Self { compile_cache: PathBuf::new(), compile_cache_mib: 2048 }
+        Self {
+            watch: Vec::new(),
+            trust: Rule::Any,
+            digests: Vec::new(),
+            keep_builds: KEPT_BUILDS,
+            compile_cache: PathBuf::new(),
+            compile_cache_mib: 2048,
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl Providers {
+    /// Which components are taken.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        Trust::new(self.trust, &self.digests, &self.keys).map_err(|problem| anyhow!("[providers] {problem}"))
     }
 }
 
@@ -277,6 +300,10 @@ impl Config {
             bail!("[telemetry] sampling is {}; it must be from 0 to 1", self.telemetry.sampling);
         }
         self.telemetry.collector()?;
+        self.providers.trust()?;
+        if !(1..=100).contains(&self.providers.keep_builds) {
+            bail!("[providers] keep-builds is {}; it must be from 1 to 100", self.providers.keep_builds);
+        }
         let fields = |patterns: &[HostPattern]| patterns.iter().find(|pattern| pattern.field().is_some()).cloned();
         if let Some(field) = fields(&self.egress.hosts).or_else(|| fields(&self.egress.plain_http)) {
             bail!("[egress] hosts and plain-http name hosts; `{field}` is for manifests and grants");

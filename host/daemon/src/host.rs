@@ -8,10 +8,10 @@ use postern_api::throttle::Throttle;
 use postern_api::token::{Scope, Tokens};
 use postern_api::{App, server};
 use postern_core::{SystemClock, Timestamp};
-use postern_delivery::catalog::ProviderLimits;
+use postern_delivery::catalog::{Bundled, ProviderLimits};
 use postern_delivery::coordinator::Options;
 use postern_delivery::schedule::{BreakerOptions, Limits};
-use postern_delivery::{Catalog, Coordinator, Parts};
+use postern_delivery::{Catalog, Coordinator, Parts, folders};
 use postern_egress::Broker;
 use postern_runtime::Runtime;
 use postern_store::vault::Vault;
@@ -37,6 +37,7 @@ pub(crate) struct Host {
     api: JoinHandle<std::io::Result<()>>,
     coordinator: JoinHandle<usize>,
     migrations: JoinHandle<()>,
+    providers: JoinHandle<()>,
 }
 
 impl Host {
@@ -72,7 +73,12 @@ impl Host {
             broker: broker.clone(),
             clock: Arc::new(SystemClock),
             components: directory.join(postern_store::transfer::COMPONENTS),
-            bundled: postern_bundle::PROVIDERS.iter().map(|bundled| (bundled.plugin, bundled.component)).collect(),
+            bundled: postern_bundle::PROVIDERS
+                .iter()
+                .map(|one| Bundled { plugin: one.plugin, name: one.name, component: one.component })
+                .collect(),
+            trust: config.providers.trust()?,
+            keep_builds: config.providers.keep_builds,
             longest_backlog: config.delivery.backlog,
         })
         .await?;
@@ -90,6 +96,12 @@ impl Host {
         let stop = CancellationToken::new();
         let forward = (catalog.clone(), stop.clone());
         let migrations = tokio::spawn(async move { forward.0.bring_settings_forward(forward.1).await });
+        let rest = (catalog.clone(), stop.clone(), config.providers.watch.clone());
+        let providers = tokio::spawn(async move {
+            // What is known of files is known of providers that are loaded.
+            rest.0.load_the_rest(rest.1.clone()).await;
+            folders::run(rest.0, rest.2, rest.1).await;
+        });
         let coordinator = Coordinator::new(catalog.clone(), options(config)?);
         let schedule = coordinator.handle();
         let coordinator = tokio::spawn(coordinator.run(stop.clone()));
@@ -99,7 +111,7 @@ impl Host {
         tokio::spawn(telemetry::keep_figures(recorder, stop.clone()));
         let app = App { catalog, store: store.clone(), schedule, tokens, throttle, figures, trusted_proxies };
         let api = tokio::spawn(server::serve(listener, app, stop.clone()));
-        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations })
+        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations, providers })
     }
 
     /// Waits until the store can no longer be trusted, and says why.
@@ -113,6 +125,7 @@ impl Host {
         self.api.await??;
         let cut_off = self.coordinator.await?;
         self.migrations.await?;
+        self.providers.await?;
         if cut_off > 0 {
             tracing::warn!(cut_off, "attempts were cut off; they are made again after the next start");
         }

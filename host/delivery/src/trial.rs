@@ -1,7 +1,7 @@
 //! Trying out: subscriptions with a test event, settings before they are saved, and the entries of drop-downs.
 
 use crate::catalog::settings::{Opened, accept, fill_kept};
-use crate::catalog::{Prepared, Provider, ProviderState, Purpose, connection_form, host_fields};
+use crate::catalog::{Prepared, Provider, Purpose, connection_form, host_fields};
 use crate::emit::refuse;
 use crate::{Catalog, Error};
 use postern_core::delivery::Route;
@@ -76,12 +76,12 @@ impl Catalog {
     /// # Errors
     /// There is no such subscription or event type, the payload does not fit, or no example can be made.
     pub async fn send_test(&self, id: SubscriptionId, test: TestEvent) -> Result<DeliveryId, Error> {
+        self.settled(&self.subscription(id)?.subscription.provider_id).await;
         let prepared = self.subscription(id)?;
         let event = self.test_event(&prepared, test)?;
         let subscription = &prepared.subscription;
-        if let ProviderState::Quarantined(_) | ProviderState::Disabled = self.provider(&subscription.provider_id)?.state {
-            let id = &subscription.provider_id;
-            return Err(Error::Conflict(format!("{id} is paused; enable it first: postern provider enable {id}")));
+        if let Some(reason) = self.waits(subscription) {
+            return Err(Error::Conflict(format!("nothing was sent: {reason}")));
         }
         let route = Route { test: true, ..Route::new(subscription.id, subscription.provider_id.clone()) };
         let delivery = DeliveryId { event: event.id, index: 0 };
@@ -163,6 +163,7 @@ impl Catalog {
     /// # Errors
     /// There is no such provider or connection, it cannot test, or the settings do not fit.
     pub async fn test_connection(&self, id: &ProviderId, trial: Trial) -> Result<Report<Result<String, String>>, Error> {
+        self.settled(id).await;
         let provider = self.provider(id)?;
         let component = loaded(&provider)?;
         if !provider.manifest.implements.test_connection {
@@ -197,6 +198,7 @@ impl Catalog {
     /// # Errors
     /// There is no such provider or connection, or it has no drop-downs.
     pub async fn options(&self, id: &ProviderId, question: Question) -> Result<Report<Result<Vec<OptionItem>, String>>, Error> {
+        self.settled(id).await;
         let provider = self.provider(id)?;
         let component = loaded(&provider)?;
         if !provider.manifest.implements.list_options {
