@@ -18,6 +18,7 @@ fn main() -> Result<()> {
         tracker(&[]),
         tracker(&["paced"]),
         tracker(&["repaired"]),
+        tracker(&["greedy"]),
     ])?;
     Ok(())
 }

@@ -13,12 +13,16 @@
 //! | `sandbox` | one delivery: sandboxed and native |
 //! | `matching` | finding an event's subscriptions among few and among many |
 //! | `preparation` | validation, jq programs and templates |
-//! | `throughput` | the daemon under load, with a backlog, and beside destinations that hang |
+//! | `throughput` | the daemon under load, with a backlog, beside destinations that hang, while providers change, at its start |
+//! | `builds` | builds of a provider to upgrade to |
 //! | `turns` | times short pieces of work in turns |
 //! | `receiver` | takes what is delivered and notes when it came |
 //! | `statistics` | medians and percentiles |
 //! | `report` | tables and JSON |
 
+#[path = "../../tests/src/builds.rs"]
+#[expect(unreachable_pub, reason = "the tests' library, whose file it is, shows it to others")]
+mod builds;
 mod machine;
 mod matching;
 mod preparation;
@@ -78,6 +82,10 @@ enum What {
     Backlog(throughput::backlog::Options),
     /// The latency of deliveries beside destinations that never answer, and without those.
     Hanging(throughput::hanging::Options),
+    /// The latency of deliveries while their provider is upgraded again and again, and while a large component is compiled.
+    Upgrades(throughput::upgrades::Options),
+    /// The start with ten providers: with their machine code in the cache, and without.
+    Start(throughput::start::Options),
 }
 
 impl What {
@@ -89,6 +97,8 @@ impl What {
             Self::Preparation,
             Self::Throughput(throughput::Options::default()),
             Self::Hanging(throughput::hanging::Options::default()),
+            Self::Upgrades(throughput::upgrades::Options::default()),
+            Self::Start(throughput::start::Options::default()),
             Self::Backlog(throughput::backlog::Options::default()),
         ]
     }
@@ -108,6 +118,8 @@ async fn main() -> Result<()> {
             What::Throughput(options) => throughput::run(&options, &common, &directory).await?,
             What::Backlog(options) => throughput::backlog::run(&options, &common, &directory).await?,
             What::Hanging(options) => throughput::hanging::run(&options, &common, &directory).await?,
+            What::Upgrades(options) => throughput::upgrades::run(&options, &common, &directory).await?,
+            What::Start(options) => throughput::start::run(&options, &common, &directory).await?,
         });
     }
     report.print(common.json)

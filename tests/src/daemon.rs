@@ -69,6 +69,11 @@ impl Daemon {
         self.home.path().join("data")
     }
 
+    /// Where machine code is kept, for all daemons.
+    pub fn compile_cache(&self) -> PathBuf {
+        crate::launch::compile_cache()
+    }
+
     /// What it said so far.
     pub fn stderr(&self) -> String {
         stderr(&self.home)

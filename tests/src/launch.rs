@@ -96,6 +96,7 @@ impl Builder {
         // The first daemon alone compiles what all others find in the cache.
         WARM.get_or_init(|| async {
             let daemon = Daemon::launch(Self::default().config(ALL_BUNDLED)).await;
+            daemon.loaded().await;
             daemon.add_hostile().await;
             daemon.add_connected().await;
             daemon.add_tracker().await;
@@ -113,7 +114,7 @@ impl Builder {
             Engine::Sled => "sled",
             Engine::Redb => "redb",
         };
-        let cache = build_directory().join("../tmp/compile-cache");
+        let cache = compile_cache();
         let own = format!("[store]\nengine = {engine:?}\n[providers]\ncompile-cache = {:?}", cache.display().to_string());
         for change in std::iter::once(own.parse().expect("the tests' own TOML")).chain(self.changes.iter().cloned()) {
             merge(&mut table, change);
@@ -134,6 +135,11 @@ fn merge(target: &mut toml::Table, change: toml::Table) {
             }
         }
     }
+}
+
+/// Where all daemons keep machine code.
+pub(crate) fn compile_cache() -> PathBuf {
+    build_directory().join("../tmp/compile-cache")
 }
 
 /// `target/{profile}`, from where this test itself is: `target/{profile}/deps/it-…`.

@@ -10,11 +10,13 @@
 //! | [`api`] | calls of the HTTP API, with the whole answer |
 //! | [`platform`] | what most tests need: an event type, subscriptions, emissions, settled deliveries |
 //! | [`tracker`] | the provider that keeps issues, and events about entities |
+//! | [`builds`] | other builds of a provider, made of one that is there |
 //! | [`chat`] | the provider with a connection, and the chat that it speaks to |
 //! | [`receiver`] | an HTTP server that records requests and answers from a script |
 //! | [`wait`] | waiting for a condition |
 
 pub mod api;
+pub mod builds;
 pub mod chat;
 pub mod daemon;
 pub mod launch;

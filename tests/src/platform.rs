@@ -1,7 +1,7 @@
 //! What most tests need before they come to their point.
 
 use crate::wait::until;
-use crate::{Daemon, HOSTILE};
+use crate::{Answer, Daemon, HOSTILE};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -45,6 +45,18 @@ impl Daemon {
         self.api.put("/api/v1/plugins/incident/events/incident.created", incident_type()).await;
     }
 
+    /// The providers, when none of them is being loaded any more.
+    ///
+    /// # Panics
+    /// That takes too long.
+    pub async fn loaded(&self) -> Vec<Value> {
+        until("all providers to be loaded", || async {
+            let providers = self.api.items("/api/v1/providers").await;
+            providers.iter().all(|provider| provider["state"] != "loading").then_some(providers)
+        })
+        .await
+    }
+
     /// Subscribes a provider; answers with the subscription's id.
     pub async fn subscribe(&self, provider: &str, events: &[&str], config: Value) -> String {
         let body = json!({ "name": "A test's", "providerId": provider, "events": events, "providerConfig": config });
@@ -61,11 +73,18 @@ impl Daemon {
         self.add_provider(FIXTURE, HOSTILE).await;
     }
 
+    /// Offers a component to the plugin `test`.
+    ///
+    /// # Panics
+    /// There was no answer.
+    pub async fn offer(&self, component: &[u8]) -> Answer {
+        let path = "/api/v1/providers?plugin=test";
+        self.api.send(Method::POST, path, "application/wasm", component.to_vec()).await.expect("an answer")
+    }
+
     /// Adds and approves a provider of the plugin `test`.
     pub async fn add_provider(&self, id: &str, component: &[u8]) {
-        let path = "/api/v1/providers?plugin=test";
-        let answer = self.api.send(Method::POST, path, "application/wasm", component.to_vec()).await.expect("an answer");
-        assert_eq!(answer.success()["state"], "awaiting-approval");
+        assert_eq!(self.offer(component).await.success()["state"], "awaiting-approval");
         assert_eq!(self.api.post(&format!("/api/v1/providers/{id}/approve"), Value::Null).await["state"], "active");
     }
 

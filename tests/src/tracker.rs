@@ -14,6 +14,9 @@ pub static REPAIRED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-f
 /// The build 1.1.0, which may be called once an hour.
 pub static PACED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-tracker-paced.wasm"));
 
+/// The build 1.2.0, which asks for `more.example` too.
+pub static GREEDY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/postern-fixture-tracker-greedy.wasm"));
+
 /// The tracker's answer: what it calls the issue.
 pub fn issue(id: &str) -> Reply {
     Reply::Full(200, vec![("Content-Type", "application/json".into())], json!({ "id": id }).to_string())

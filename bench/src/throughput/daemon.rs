@@ -5,7 +5,8 @@ use super::process::Process;
 use super::setup::{Engine, Setup};
 use super::usage::ticks_per_second;
 use anyhow::{Context, Result, bail};
-use postern_client::Client;
+use hyper::Method;
+use postern_client::{Body, Client};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait for the answer of a receiver unless a measurement needs less, in milliseconds: the provider's default.
 pub(super) const TIMEOUT_MILLISECONDS: u32 = 10_000;
 
-/// The provider that delivers.
-const PROVIDER: &str = "/api/v1/providers/postern.webhook";
+/// The provider that delivers, unless a measurement adds another.
+const WEBHOOK: &str = "postern.webhook";
 
 /// A daemon that serves on a data directory of its own. Dropping it ends the process and removes the directory.
 pub(super) struct Daemon {
@@ -70,6 +71,14 @@ impl Daemon {
     /// # Errors
     /// The daemon refuses something.
     pub(super) async fn prepare(&self, places: &[SocketAddr], timeout_milliseconds: u32) -> Result<()> {
+        self.prepare_for(WEBHOOK, places, timeout_milliseconds).await
+    }
+
+    /// The same for another provider that takes the settings of the webhook provider.
+    ///
+    /// # Errors
+    /// The daemon refuses something.
+    pub(super) async fn prepare_for(&self, provider: &str, places: &[SocketAddr], timeout_milliseconds: u32) -> Result<()> {
         let schema = json!({
             "type": "object",
             "required": ["sequence", "sentMicros", "padding"],
@@ -82,11 +91,11 @@ impl Daemon {
         let event_type = json!({ "displayName": "Tick", "payloadSchema": schema });
         self.client.put("/api/v1/plugins/bench/events/tick", event_type).await?;
         let hosts: BTreeSet<_> = places.iter().map(|place| format!("http://{place}")).collect();
-        self.client.put(&format!("{PROVIDER}/grant"), json!({ "hosts": hosts })).await?;
+        self.client.put(&format!("/api/v1/providers/{provider}/grant"), json!({ "hosts": hosts })).await?;
         for (place, number) in places.iter().zip(1..) {
             let subscription = json!({
                 "name": format!("Receiver {number}"),
-                "providerId": "postern.webhook",
+                "providerId": provider,
                 "events": ["bench.tick"],
                 "providerConfig": { "url": format!("http://{place}/hooks/{number}"), "timeout": timeout_milliseconds },
             });
@@ -95,12 +104,38 @@ impl Daemon {
         Ok(())
     }
 
+    /// Adds a component as a provider of this plugin, or upgrades the one that it is, and approves it if it is new.
+    ///
+    /// # Errors
+    /// The daemon refuses it, or does not put it in force.
+    pub(super) async fn add(&self, plugin: &str, component: Vec<u8>) -> Result<()> {
+        let body = Body::Component { bytes: component, signature: None };
+        let mut added = self.client.call(Method::POST, &format!("/api/v1/providers?plugin={plugin}"), body).await?;
+        if added["state"] == "awaiting-approval" {
+            let id = added["id"].as_str().context("a provider without an id")?;
+            added = self.client.post(&format!("/api/v1/providers/{id}/approve"), json!({})).await?;
+        }
+        if added["state"] != "active" {
+            bail!("a provider that was added is not active: {added}");
+        }
+        Ok(())
+    }
+
+    /// How many providers are active, and how many there are.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub(super) async fn active_providers(&self) -> Result<(usize, usize)> {
+        let all = self.client.list("/api/v1/providers", &[], usize::MAX).await?;
+        Ok((all.iter().filter(|one| one["state"] == "active").count(), all.len()))
+    }
+
     /// Makes all deliveries wait.
     ///
     /// # Errors
     /// The daemon refuses to.
     pub(super) async fn hold_back(&self) -> Result<()> {
-        self.client.post(&format!("{PROVIDER}/disable"), json!({})).await?;
+        self.client.post(&format!("/api/v1/providers/{WEBHOOK}/disable"), json!({})).await?;
         Ok(())
     }
 
@@ -109,7 +144,7 @@ impl Daemon {
     /// # Errors
     /// The daemon refuses to.
     pub(super) async fn let_go(&self) -> Result<()> {
-        self.client.post(&format!("{PROVIDER}/enable"), json!({})).await?;
+        self.client.post(&format!("/api/v1/providers/{WEBHOOK}/enable"), json!({})).await?;
         Ok(())
     }
 

@@ -9,6 +9,8 @@
 //! | [`hanging`] | what destinations that never answer cost those that do |
 //! | `cell`, `figures`, `goals` | one burst on an empty queue, what it came to, what it is meant to come to |
 //! | `emitters` | the load |
+//! | [`upgrades`] | what upgrades, and compiling a large component, cost deliveries |
+//! | [`start`] | how soon providers are there |
 //! | `setup`, `daemon`, `process`, `usage` | the daemon, and who used the processors |
 
 pub(crate) mod backlog;
@@ -20,6 +22,8 @@ mod goals;
 pub(crate) mod hanging;
 mod process;
 mod setup;
+pub(crate) mod start;
+pub(crate) mod upgrades;
 mod usage;
 
 use crate::Common;

@@ -37,6 +37,7 @@ const CODES: &[(&str, &str)] = &[
     ("too-many-failures", "too many failed authentications came from this address"),
     ("unauthorized", "there is no token, or none that is known"),
     ("unsupported-media-type", "the body is of another media type"),
+    ("untrusted-component", "the operator does not trust the file"),
     ("wrong-method", "the path does not take this method"),
 ];
 
@@ -137,6 +138,7 @@ impl From<Error> for Problem {
             Error::Busy { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", detail),
             Error::Stale { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
             Error::Load(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-component", detail),
+            Error::Untrusted(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "untrusted-component", detail),
             Error::Manifest(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-manifest", detail),
             Error::Mismatch(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-component", detail),
             Error::Call(_) => Self::new(StatusCode::BAD_GATEWAY, "provider-failed", detail),

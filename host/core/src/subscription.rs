@@ -25,6 +25,9 @@ pub struct Subscription {
     pub description: Option<String>,
     /// Who delivers.
     pub provider_id: ProviderId,
+    /// The version of the provider that delivers; none: the one that is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_version: Option<semver::Version>,
     /// The connection that it uses, if its provider needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<ConnectionId>,

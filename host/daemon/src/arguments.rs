@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// Event types and events: register, emit, list, show.
     #[command(subcommand)]
     Event(event::Command),
-    /// Providers: list, show, add, approve, grant, test, enable, disable, remove.
+    /// Providers: list, show, add, approve, versions, rollback, grant, test, enable, disable, watched, remove.
     #[command(subcommand)]
     Provider(provider::Command),
     /// Subscriptions: create, list, show, update, test, enable, disable, delete.

@@ -1,16 +1,18 @@
 //! The configuration: defaults, then a file, then the environment, then flags.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use postern_api::client::Subnet;
 use postern_api::throttle;
 use postern_core::host_pattern::HostPattern;
 use postern_core::retry::{Policy, Schedule, Span};
-use postern_delivery::catalog::{LONGEST_BACKLOG, ProviderLimits};
+use postern_delivery::catalog::trust::{Rule, Trust};
+use postern_delivery::catalog::{KEPT_BUILDS, LONGEST_BACKLOG, ProviderLimits};
 use postern_delivery::coordinator::Options;
 use postern_delivery::schedule::{BreakerOptions, Limits};
 use postern_egress::{AllowRule, RecordBodies};
 use postern_store::Engine;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -160,9 +162,30 @@ impl Default for Breaker {
 pub(crate) struct Providers {
     /// Those of the providers that come with the program which are loaded, by their names; `*` is all of them.
     pub(crate) bundled: Vec<String>,
+    pub(crate) watch: Vec<PathBuf>,
+    pub(crate) trust: Rule,
+    pub(crate) digests: Vec<String>,
+    pub(crate) keep_builds: usize,
     /// Empty: `cache` in the data directory.
     pub(crate) compile_cache: PathBuf,
     pub(crate) compile_cache_mib: u64,
+    /// By name, in base64.
+    pub(crate) keys: BTreeMap<String, String>,
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self {
+            bundled: vec!["*".to_owned()],
+            watch: Vec::new(),
+            trust: Rule::Any,
+            digests: Vec::new(),
+            keep_builds: KEPT_BUILDS,
+            compile_cache: PathBuf::new(),
+            compile_cache_mib: 2048,
+            keys: BTreeMap::new(),
+        }
+    }
 }
 
 impl Providers {
@@ -170,11 +193,10 @@ impl Providers {
     pub(crate) fn loads(&self, name: &str) -> bool {
         self.bundled.iter().any(|wanted| wanted == "*" || wanted == name)
     }
-}
 
-impl Default for Providers {
-    fn default() -> Self {
-        Self { bundled: vec!["*".to_owned()], compile_cache: PathBuf::new(), compile_cache_mib: 2048 }
+    /// Which components are taken.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        Trust::new(self.trust, &self.digests, &self.keys).map_err(|problem| anyhow!("[providers] {problem}"))
     }
 }
 
@@ -286,6 +308,10 @@ impl Config {
             bail!("[telemetry] sampling is {}; it must be from 0 to 1", self.telemetry.sampling);
         }
         self.telemetry.collector()?;
+        self.providers.trust()?;
+        if !(1..=100).contains(&self.providers.keep_builds) {
+            bail!("[providers] keep-builds is {}; it must be from 1 to 100", self.providers.keep_builds);
+        }
         let fields = |patterns: &[HostPattern]| patterns.iter().find(|pattern| pattern.field().is_some()).cloned();
         if let Some(field) = fields(&self.egress.hosts).or_else(|| fields(&self.egress.plain_http)) {
             bail!("[egress] hosts and plain-http name hosts; `{field}` is for manifests and grants");

@@ -9,10 +9,10 @@ use postern_api::throttle::Throttle;
 use postern_api::token::{Scope, Tokens};
 use postern_api::{App, server};
 use postern_core::{SystemClock, Timestamp};
-use postern_delivery::catalog::ProviderLimits;
+use postern_delivery::catalog::{Bundled, ProviderLimits};
 use postern_delivery::coordinator::Options;
 use postern_delivery::schedule::{BreakerOptions, Limits};
-use postern_delivery::{Catalog, Coordinator, Parts};
+use postern_delivery::{Catalog, Coordinator, Parts, folders};
 use postern_egress::Broker;
 use postern_runtime::Runtime;
 use postern_store::vault::Vault;
@@ -38,6 +38,7 @@ pub(crate) struct Host {
     api: JoinHandle<std::io::Result<()>>,
     coordinator: JoinHandle<usize>,
     migrations: JoinHandle<()>,
+    providers: JoinHandle<()>,
 }
 
 impl Host {
@@ -75,9 +76,11 @@ impl Host {
             components: directory.join(postern_store::transfer::COMPONENTS),
             bundled: postern_bundle::PROVIDERS
                 .iter()
-                .filter(|bundled| config.providers.loads(bundled.name))
-                .map(|bundled| (bundled.plugin, bundled.component))
+                .filter(|one| config.providers.loads(one.name))
+                .map(|one| Bundled { plugin: one.plugin, name: one.name, component: one.component })
                 .collect(),
+            trust: config.providers.trust()?,
+            keep_builds: config.providers.keep_builds,
             longest_backlog: config.delivery.backlog,
         })
         .await?;
@@ -95,6 +98,12 @@ impl Host {
         let stop = CancellationToken::new();
         let forward = (catalog.clone(), stop.clone());
         let migrations = tokio::spawn(async move { forward.0.bring_settings_forward(forward.1).await });
+        let rest = (catalog.clone(), stop.clone(), config.providers.watch.clone());
+        let providers = tokio::spawn(async move {
+            // What is known of files is known of providers that are loaded.
+            rest.0.load_the_rest(rest.1.clone()).await;
+            folders::run(rest.0, rest.2, rest.1).await;
+        });
         let coordinator = Coordinator::new(catalog.clone(), options(config)?);
         let schedule = coordinator.handle();
         let coordinator = tokio::spawn(coordinator.run(stop.clone()));
@@ -104,7 +113,7 @@ impl Host {
         tokio::spawn(telemetry::keep_figures(recorder, stop.clone()));
         let app = App { catalog, store: store.clone(), schedule, tokens, throttle, figures, trusted_proxies };
         let api = tokio::spawn(server::serve(listener, app, stop.clone()));
-        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations })
+        Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations, providers })
     }
 
     /// Waits until the store can no longer be trusted, and says why.
@@ -118,6 +127,7 @@ impl Host {
         self.api.await??;
         let cut_off = self.coordinator.await?;
         self.migrations.await?;
+        self.providers.await?;
         if cut_off > 0 {
             tracing::warn!(cut_off, "attempts were cut off; they are made again after the next start");
         }

@@ -1,7 +1,7 @@
 //! One attempt, from the claim to the outcome.
 
 use crate::catalog::settings::Opened;
-use crate::catalog::{Prepared, PreparedConnection, Provider, ProviderState, Purpose};
+use crate::catalog::{Prepared, PreparedConnection, Provider, Purpose};
 use crate::{Catalog, verdict};
 use postern_core::delivery::{Attempt, Cause, Class, Exchange, Level, LogLine, Outcome, ProviderBuild, Retry};
 use postern_core::host_pattern::Section;
@@ -52,7 +52,7 @@ impl Catalog {
         let number = claim.attempts + 1;
         let started_at = self.clock.now();
         // As the subscription is now: its settings are for this provider, whoever it was when the event was routed.
-        let attempt = match self.provider(&prepared.subscription.provider_id) {
+        let attempt = match self.serving(&prepared.subscription) {
             Err(error) => without_call(number, started_at, Cause::Unavailable, error.to_string(), Retry::Backoff),
             Ok(provider) => self.call_provider(claim, &prepared, &provider, number, started_at).await,
         };
@@ -69,23 +69,10 @@ impl Catalog {
         number: u32,
         started_at: Timestamp,
     ) -> Attempt {
-        let id = &provider.manifest.id;
-        let unavailable = match (&provider.component, &provider.state) {
-            (Some(_), ProviderState::Active) => None,
-            (_, ProviderState::AwaitingApproval) => {
-                Some(format!("{id} waits for approval; approve it: postern provider approve {id}"))
-            }
-            (_, ProviderState::Failed(reason)) => Some(format!("{id} is not loaded: {reason}")),
-            // The schedule holds deliveries back meanwhile; this one was on its way.
-            (_, ProviderState::Quarantined(_)) => Some(format!("{id} is quarantined; enable it: postern provider enable {id}")),
-            (_, ProviderState::Disabled) => Some(format!("{id} is disabled; enable it: postern provider enable {id}")),
-            (None, ProviderState::Active) => Some(format!("{id} is not loaded")),
-        };
-        if let Some(message) = unavailable {
+        // The schedule holds deliveries back meanwhile; this one was on its way.
+        let (Some(component), None) = (&provider.component, provider.waits()) else {
+            let message = provider.waits().unwrap_or_else(|| format!("{} is not loaded", provider.manifest.id));
             return without_call(number, started_at, Cause::Unavailable, message, Retry::Backoff);
-        }
-        let Some(component) = &provider.component else {
-            unreachable!("an active provider without a component was refused above")
         };
         let connection = match self.usable_settings(prepared, provider) {
             Ok(connection) => connection,
@@ -191,13 +178,16 @@ pub(crate) fn context(id: &DeliveryId, attempt: u32, event: &Event, subscription
 }
 
 impl Catalog {
-    /// Whether settings and build are of different versions, because one of them was just replaced.
+    /// Whether settings and build may not go together, because one of them was just replaced: they are of different versions,
+    /// or the settings are those of a provider that was not there a moment ago.
     fn is_torn(&self, claim: &Claim) -> bool {
         let Ok(prepared) = self.subscription(claim.route.subscription) else { return false };
-        let Ok(provider) = self.provider(&prepared.subscription.provider_id) else { return false };
-        let connection = prepared.subscription.connection_id.and_then(|id| self.connection(id).ok());
+        let Ok(provider) = self.serving(&prepared.subscription) else { return false };
+        // A connection is of the version that is in force; a pinned build may take another for as long as it is pinned.
+        let pinned = prepared.subscription.provider_version.is_some();
+        let connection = prepared.subscription.connection_id.filter(|_| !pinned).and_then(|id| self.connection(id).ok());
         let torn = |problem: &Option<String>, opened: &Opened, form: Option<&Arc<Form>>| {
-            problem.is_none() && form.is_some_and(|form| form.version() != opened.version)
+            problem.is_some() || form.is_some_and(|form| form.version() != opened.version)
         };
         torn(&prepared.problem, &prepared.opened, provider.form.as_ref())
             || connection.is_some_and(|found| torn(&found.problem, &found.opened, provider.connection_form.as_ref()))
@@ -206,9 +196,14 @@ impl Catalog {
     /// The subscription's connection, if it has one; or why the subscription cannot deliver.
     fn usable_settings(&self, prepared: &Prepared, provider: &Provider) -> Result<Option<Arc<PreparedConnection>>, String> {
         let fits = |opened: &Opened, form: Option<&Arc<Form>>| match form.map(|form| form.version()) {
-            Some(version) if version != opened.version => {
-                Err(format!("the settings are being brought to version {version} of {}", provider.manifest.id))
-            }
+            Some(version) if version != opened.version => Err(match &prepared.subscription.provider_version {
+                None => format!("the settings are being brought to version {version} of {}", provider.manifest.id),
+                Some(pinned) => format!(
+                    "version {pinned} of {}, which this subscription pins, takes settings of version {version}, and they are of \
+                     version {}; pin another version, or none",
+                    provider.manifest.id, opened.version
+                ),
+            }),
             _ => Ok(()),
         };
         if let Some(problem) = &prepared.problem {

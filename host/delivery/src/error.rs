@@ -47,6 +47,9 @@ pub enum Error {
     /// The file is no provider for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The operator does not trust the component.
+    #[error("the component is not taken: {0}")]
+    Untrusted(String),
     /// The provider's manifest is not what the contract says.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -17,6 +17,7 @@
 //! | [`catalog`] | event types, providers and subscriptions, in memory and in the store |
 //! | [`emit`] | takes an emission |
 //! | [`attempt`] | one attempt, from the claim to the outcome |
+//! | [`folders`] | watched folders, whose files are added as providers |
 //! | [`coordinator`] | claims what is due and runs attempts |
 //! | [`audit`] | on whose behalf something is done, and the record of it |
 //! | `again` | single deliveries tried again, or given up |
@@ -34,6 +35,7 @@ pub mod coordinator;
 pub mod emit;
 pub mod error;
 pub mod figures;
+pub mod folders;
 pub mod machine;
 mod own_events;
 pub mod replay;

@@ -1,7 +1,7 @@
 //! Trying out: subscriptions with a test event, settings before they are saved, and the entries of drop-downs.
 
 use crate::catalog::settings::{Opened, accept, fill_kept};
-use crate::catalog::{Prepared, Provider, ProviderState, Purpose, connection_form, host_fields};
+use crate::catalog::{Prepared, Provider, Purpose, connection_form, host_fields};
 use crate::emit::refuse;
 use crate::{Catalog, Error};
 use postern_core::delivery::Route;
@@ -76,14 +76,14 @@ impl Catalog {
     /// # Errors
     /// There is no such subscription or event type, the payload does not fit, or no example can be made.
     pub async fn send_test(&self, id: SubscriptionId, test: TestEvent) -> Result<DeliveryId, Error> {
+        self.settled(&self.subscription(id)?.subscription.provider_id).await;
         let prepared = self.subscription(id)?;
         let event = self.test_event(&prepared, test)?;
         let subscription = &prepared.subscription;
-        let provider = self.provider(&subscription.provider_id)?;
-        if let ProviderState::Quarantined(_) | ProviderState::Disabled = provider.state {
-            let id = &subscription.provider_id;
-            return Err(Error::Conflict(format!("{id} is paused; enable it first: postern provider enable {id}")));
+        if let Some(reason) = self.waits(subscription) {
+            return Err(Error::Conflict(format!("nothing was sent: {reason}")));
         }
+        let longest = self.serving(subscription)?.limits(&self.runtime).call() + SLACK;
         let route = Route { test: true, ..Route::new(subscription.id, subscription.provider_id.clone()) };
         let delivery = DeliveryId { event: event.id, index: 0 };
         let mut finished = self.finished.subscribe();
@@ -104,7 +104,7 @@ impl Catalog {
                 }
             }
         };
-        match tokio::time::timeout(provider.limits(&self.runtime).call() + SLACK, wait).await {
+        match tokio::time::timeout(longest, wait).await {
             Ok(result) => result.map(|()| delivery),
             Err(_) => Err(Error::Conflict(format!(
                 "the test {delivery} is queued, but its attempt did not end in time; look at it later"
@@ -164,6 +164,7 @@ impl Catalog {
     /// # Errors
     /// There is no such provider or connection, it cannot test, or the settings do not fit.
     pub async fn test_connection(&self, id: &ProviderId, trial: Trial) -> Result<Report<Result<String, String>>, Error> {
+        self.settled(id).await;
         let provider = self.provider(id)?;
         let component = loaded(&provider)?;
         if !provider.manifest.implements.test_connection {
@@ -198,6 +199,7 @@ impl Catalog {
     /// # Errors
     /// There is no such provider or connection, or it has no drop-downs.
     pub async fn options(&self, id: &ProviderId, question: Question) -> Result<Report<Result<Vec<OptionItem>, String>>, Error> {
+        self.settled(id).await;
         let provider = self.provider(id)?;
         let component = loaded(&provider)?;
         if !provider.manifest.implements.list_options {

@@ -15,8 +15,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
-/// How far compiling gives way to others, as `nice` has it. At 5 it gets a third of what they do.
-const NICENESS: i32 = 5;
+/// How far compiling gives way to others: the kernel gives it about a tenth of what a thread of the daemon gets that wants the
+/// same processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). More would starve it on a machine
+/// that is busy all day, and whoever adds a component waits for it.
+const NICENESS: i32 = 10;
 /// The signal that ends a process whose processor time is used up: SIGXCPU of POSIX.
 const OUT_OF_TIME: i32 = 24;
 /// The signal by which a program ends itself, when it gets no memory among other things: SIGABRT of POSIX.

@@ -88,11 +88,8 @@ pub(crate) fn limit(what: &'static str, setting: &'static str, limits: &Limits) 
     LoadError::Limit { what, most: limits.in_words(setting), setting }
 }
 
-/// Reads a file and makes a component of it if it is a core module.
-pub(crate) fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, LoadError> {
-    if bytes.len() > limits.component_bytes {
-        return Err(LoadError::TooLarge { size: bytes.len(), limit: limits.component_bytes });
-    }
+/// Reads a file and makes a component of it if it is a core module. What was compiled before is known to be valid.
+pub(crate) fn prepare(bytes: &[u8], limits: &Limits, valid: bool) -> Result<Prepared, LoadError> {
     let component = if Parser::is_component(bytes) {
         bytes.to_vec()
     } else if Parser::is_core_wasm(bytes) {
@@ -104,12 +101,19 @@ pub(crate) fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, LoadErr
             _ => "it does not begin with \\0asm".into(),
         }));
     };
-    Validator::new_with_features(FEATURES).validate_all(&component).map_err(|error| LoadError::Invalid(explain(&error)))?;
+    if !valid {
+        validate(&component)?;
+    }
     check_sizes(&component, limits)?;
     let names = top_level(&component)?;
     let version = check_exports(&names.exports)?;
     let needs = check_imports(&names.imports)?;
     Ok(Prepared { bytes: component, version, needs })
+}
+
+fn validate(component: &[u8]) -> Result<(), LoadError> {
+    let valid = Validator::new_with_features(FEATURES).validate_all(component);
+    valid.map(drop).map_err(|error| LoadError::Invalid(explain(&error)))
 }
 
 /// Refuses what could never be instantiated, before anything is compiled of it.
@@ -265,12 +269,8 @@ fn embed_contract(module: &mut Vec<u8>) -> Result<(), LoadError> {
 mod tests {
     use super::*;
 
-    fn small() -> Limits {
-        Limits { component_bytes: 1 << 20, ..Limits::default() }
-    }
-
     fn refused(bytes: &[u8]) -> String {
-        match prepare(bytes, &small()) {
+        match prepare(bytes, &Limits::default(), false) {
             Ok(_) => panic!("it should have been refused"),
             Err(error) => error.to_string(),
         }
@@ -285,7 +285,7 @@ mod tests {
         assert!(refused(&wat::parse_str("(component)").unwrap()).contains("it exports nothing"));
         let mut cut = wat::parse_str("(component (core module (func)))").unwrap();
         cut.truncate(cut.len() - 3);
-        assert!(matches!(prepare(&cut, &small()), Err(LoadError::Invalid(_))));
+        assert!(matches!(prepare(&cut, &Limits::default(), false), Err(LoadError::Invalid(_))));
     }
 
     #[test]

@@ -75,8 +75,8 @@ struct Inner {
     /// How often machine code was in the cache, and how often it had to be made.
     cache_hits: Counter,
     cache_misses: Counter,
-    /// Compiling takes all the processor that others leave: one at a time.
-    compiling: Semaphore,
+    /// A permit for each KiB that is compiled at once.
+    compiling: Arc<Semaphore>,
     /// Places of the pool for calls that are no deliveries.
     asides: Semaphore,
     /// How many guests that compute for long may do so at once: half the processors are always left to others.
@@ -112,7 +112,7 @@ impl Runtime {
             limits: Arc::new(options.limits),
             cache_hits,
             cache_misses,
-            compiling: Semaphore::new(1),
+            compiling: Arc::new(Semaphore::new(COMPILED_AT_ONCE as usize)),
             asides: Semaphore::new(engine::ASIDE as usize),
             turns: Arc::new(Semaphore::new((processors / 2).max(1))),
         })))
@@ -130,6 +130,9 @@ impl Runtime {
     /// The file is no provider for this host; see [`LoadError`].
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {
         let size = bytes.len();
+        if size > self.0.limits.component_bytes {
+            return Err(LoadError::TooLarge { size, limit: self.0.limits.component_bytes });
+        }
         let started = std::time::Instant::now();
         let inner = self.0.clone();
         let (digest, prepared, known) = apart(move || inner.read(&bytes)).await??;
@@ -139,9 +142,14 @@ impl Runtime {
         let code = match known {
             Some(code) => code,
             None => {
-                let _turn = self.0.compiling.acquire().await.map_err(|_| LoadError::Host("the runtime is stopping".into()))?;
+                let room = self.0.compiling.clone().acquire_many_owned(room(bytes.len())).await;
+                let room = room.map_err(|_| LoadError::Host("the runtime is stopping".into()))?;
                 let (inner, digest) = (self.0.clone(), digest.clone());
-                apart(move || inner.compile(&bytes, &digest)).await??
+                apart(move || {
+                    let _room = room;
+                    inner.compile(&bytes, &digest)
+                })
+                .await??
             }
         };
         let pre = self.0.engine.link(&code, needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
@@ -149,6 +157,17 @@ impl Runtime {
         let shared = Arc::new(Shared { digest, size, version, needs, pre });
         Ok(Component { runtime: self.0.clone(), shared, limits: self.0.limits.clone() })
     }
+}
+
+/// How many KiB of components are compiled at once: those of one that is the largest that the default bound allows, or of
+/// some small ones, or of a large one and a small one, so that nobody waits long for a small one.
+const COMPILED_AT_ONCE: u32 = 32 << 10;
+/// As what a small one counts, so that no more than four compile at once.
+const SMALL: u32 = COMPILED_AT_ONCE / 4;
+
+/// The part of [`COMPILED_AT_ONCE`] that compiling so many bytes takes.
+fn room(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(SMALL, COMPILED_AT_ONCE)
 }
 
 /// Does long work on a thread of its own, which nobody waits for when the process ends.
@@ -165,9 +184,9 @@ type Read = (String, component::Prepared, Option<wasmtime::component::Component>
 
 impl Inner {
     fn read(&self, bytes: &[u8]) -> Result<Read, LoadError> {
-        let digest = hex(&Sha256::digest(bytes));
-        let prepared = component::prepare(bytes, &self.limits)?;
+        let digest = digest(bytes);
         let known = self.cache.as_ref().and_then(|cache| cache.load(&self.engine.wasmtime, &digest));
+        let prepared = component::prepare(bytes, &self.limits, known.is_some())?;
         Ok((digest, prepared, known))
     }
 
@@ -244,6 +263,11 @@ impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Component({})", &self.shared.digest[..12])
     }
+}
+
+/// SHA-256 of a file, in hex, by which components are known.
+pub fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,6 +2,8 @@
 
 use crate::retry::{Failure, Retry, retry_after};
 use crate::{Error, Problem};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, header};
 use serde_json::Value;
 use std::time::Duration;
@@ -31,7 +33,12 @@ pub enum Body {
     /// JSON.
     Json(Value),
     /// A component.
-    Component(Vec<u8>),
+    Component {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Its minisign signature: the whole content of its `.minisig` file.
+        signature: Option<String>,
+    },
 }
 
 /// An object with its revision.
@@ -116,7 +123,13 @@ impl Client {
         request = match body {
             Body::Empty => request,
             Body::Json(value) => request.header(header::CONTENT_TYPE, "application/json").body(value.to_string()),
-            Body::Component(bytes) => request.header(header::CONTENT_TYPE, "application/wasm").body(bytes.clone()),
+            Body::Component { bytes, signature } => {
+                let request = request.header(header::CONTENT_TYPE, "application/wasm").body(bytes.clone());
+                match signature {
+                    Some(signature) => request.header("Postern-Signature", STANDARD.encode(signature)),
+                    None => request,
+                }
+            }
         };
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();

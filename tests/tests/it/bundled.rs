@@ -6,9 +6,9 @@ use postern_tests::{ALL_BUNDLED, Daemon, chat::MARK};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// The providers that a new daemon has.
+/// The providers that a new daemon has, when all are loaded.
 async fn bundled(daemon: &Daemon) -> Vec<Value> {
-    let providers = daemon.api.items("/api/v1/providers").await;
+    let providers = daemon.loaded().await;
     assert!(providers.len() > 1 && providers.iter().all(|provider| provider["bundled"] == true), "{providers:#?}");
     providers
 }

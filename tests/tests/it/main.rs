@@ -21,6 +21,7 @@ mod failed_logins;
 mod filters;
 mod forms;
 mod generated;
+mod lifecycle;
 mod metrics;
 mod migration;
 mod openapi;

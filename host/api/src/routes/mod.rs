@@ -1,6 +1,7 @@
 //! The calls.
 
 mod audit;
+mod builds;
 mod connections;
 mod deliveries;
 mod destinations;

@@ -1,31 +1,24 @@
-//! Providers: what there is, adding one, and what each may do.
+//! Providers: what there is, and what each may do.
 
 use crate::App;
 use crate::access::{Admin, Read, Tenancy};
-use crate::answer::{Page, Put};
-use crate::body::{Body, Paging, Params, part, too_large};
-use crate::document;
+use crate::answer::Page;
+use crate::body::{Body, Paging, Params, part};
 use crate::path::{Id, Path};
 use crate::problem::Problem;
-use aide::OperationInput;
-use aide::generate::GenContext;
-use aide::openapi::Operation;
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::NoContent;
 use postern_core::delivery::LogLine;
 use postern_core::grant::Grant;
 use postern_core::host_pattern::HostPattern;
-use postern_core::{ConnectionId, Exchange, Manifest, PluginId, ProviderId};
+use postern_core::{ConnectionId, Exchange, Manifest, ProviderId};
 use postern_delivery::catalog::{Provider, ProviderState};
+use postern_delivery::folders::WatchedFile;
 use postern_delivery::{OptionItem, Question, Report, Trial};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The largest component that is read at all; the sandbox's own bound then judges it.
-const LARGEST_COMPONENT: usize = 64 << 20;
 
 /// A provider.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,13 +43,17 @@ pub(super) struct View {
     asks: Vec<HostPattern>,
     /// A newer build that waits for approval; null if there is none.
     pending: Option<PendingBuild>,
+    /// The name of the key that its component is signed with; null if it is not, or with none that is known here.
+    signed_by: Option<String>,
+    /// The file in a watched folder that it follows; null if it follows none.
+    watched: Option<WatchedFile>,
     manifest: Manifest,
     /// How many subscriptions and connections still have settings of another version than it takes; only where one provider
     /// is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     unmigrated: Option<usize>,
     #[serde(flatten)]
-    state: ProviderState,
+    pub(super) state: ProviderState,
 }
 
 /// A build that waits for approval.
@@ -68,7 +65,12 @@ struct PendingBuild {
     digest: String,
 }
 
-fn view(provider: &Provider) -> View {
+pub(super) fn view(app: &App, provider: &Provider) -> View {
+    let file = provider.followed.as_ref().map(|followed| &followed.file);
+    let watched = file.map(|file| {
+        let known = app.catalog.watched_files().into_iter().find(|known| known.file == *file);
+        known.unwrap_or_else(|| WatchedFile { file: file.clone(), provider: Some(provider.manifest.id.clone()), problem: None })
+    });
     let manifest = &provider.manifest;
     View {
         id: manifest.id.clone(),
@@ -83,7 +85,9 @@ fn view(provider: &Provider) -> View {
         pending: provider
             .pending
             .as_ref()
-            .map(|pending| PendingBuild { version: pending.manifest.version.to_string(), digest: pending.digest.clone() }),
+            .map(|pending| PendingBuild { version: pending.build.version.to_string(), digest: pending.build.digest.clone() }),
+        signed_by: provider.in_force().and_then(|build| build.signed_by),
+        watched,
         manifest: manifest.clone(),
         unmigrated: None,
         state: provider.state.clone(),
@@ -92,53 +96,16 @@ fn view(provider: &Provider) -> View {
 
 pub(super) async fn list(_: Read, State(app): State<App>, Params(paging): Params<Paging>) -> Result<Json<Page<View>>, Problem> {
     let (found, next) = part(app.catalog.providers(), |provider| provider.manifest.id.to_string(), &paging)?;
-    Ok(Page::of(found, next, |provider| view(&provider)))
+    Ok(Page::of(found, next, |provider| view(&app, &provider)))
 }
 
 pub(super) async fn show(_: Read, State(app): State<App>, Path(Id { id }): Path<Id<ProviderId>>) -> Result<Json<View>, Problem> {
+    if app.catalog.provider(&id)?.digest.is_empty() {
+        // At a first start nothing is known of it before it is loaded.
+        app.catalog.settled(&id).await;
+    }
     let unmigrated = Some(app.catalog.unmigrated(&id));
-    Ok(Json(View { unmigrated, ..view(&*app.catalog.provider(&id)?) }))
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Adding {
-    /// The plugin that the provider belongs to: the first part of its id.
-    plugin: PluginId,
-}
-
-/// The bytes of a component.
-#[derive(Debug)]
-pub(super) struct ComponentFile(Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for ComponentFile {
-    type Rejection = Problem;
-
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        DefaultBodyLimit::max(LARGEST_COMPONENT).apply(&mut request);
-        let bytes = Bytes::from_request(request, state).await;
-        bytes.map(Self).map_err(|rejection| too_large(&rejection, LARGEST_COMPONENT))
-    }
-}
-
-impl OperationInput for ComponentFile {
-    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        document::body(operation, [("application/wasm", None)]);
-        let statuses = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY];
-        document::fails(operation, &statuses);
-    }
-}
-
-pub(super) async fn add(
-    access: Admin,
-    State(app): State<App>,
-    Params(adding): Params<Adding>,
-    ComponentFile(bytes): ComponentFile,
-) -> Result<Put<Json<View>>, Problem> {
-    access.everything()?;
-    let added = app.catalog.add_provider(&adding.plugin, bytes.to_vec()).await?;
-    let provider = app.catalog.provider(&added.id)?;
-    Ok(Put { new: added.new, answer: Json(view(&provider)) })
+    Ok(Json(View { unmigrated, ..view(&app, &*app.catalog.provider(&id)?) }))
 }
 
 pub(super) async fn approve(
@@ -148,7 +115,7 @@ pub(super) async fn approve(
 ) -> Result<Json<View>, Problem> {
     access.everything()?;
     app.catalog.approve_provider(&id).await?;
-    Ok(Json(view(&*app.catalog.provider(&id)?)))
+    Ok(Json(view(&app, &*app.catalog.provider(&id)?)))
 }
 
 /// Lets a quarantined or disabled provider deliver again.
@@ -159,7 +126,7 @@ pub(super) async fn enable(
 ) -> Result<Json<View>, Problem> {
     access.everything()?;
     app.catalog.enable_provider(&id).await?;
-    Ok(Json(view(&*app.catalog.provider(&id)?)))
+    Ok(Json(view(&app, &*app.catalog.provider(&id)?)))
 }
 
 /// Pauses a provider.
@@ -170,7 +137,7 @@ pub(super) async fn disable(
 ) -> Result<Json<View>, Problem> {
     access.everything()?;
     app.catalog.disable_provider(&id).await?;
-    Ok(Json(view(&*app.catalog.provider(&id)?)))
+    Ok(Json(view(&app, &*app.catalog.provider(&id)?)))
 }
 
 pub(super) async fn grant(
@@ -191,13 +158,22 @@ pub(super) async fn set_grant(
     Ok(Json((*app.catalog.set_grant(&id, grant).await?.grant).clone()))
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removal {
+    /// Whether to remove it although subscriptions use it: their deliveries then wait until it is added again. Default: no.
+    #[serde(default)]
+    force: bool,
+}
+
 pub(super) async fn remove(
     access: Admin,
     State(app): State<App>,
     Path(Id { id }): Path<Id<ProviderId>>,
+    Params(removal): Params<Removal>,
 ) -> Result<NoContent, Problem> {
     access.everything()?;
-    app.catalog.remove_provider(&id).await?;
+    app.catalog.remove_provider(&id, removal.force).await?;
     Ok(NoContent)
 }
 

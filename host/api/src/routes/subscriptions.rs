@@ -25,17 +25,18 @@ use std::sync::Arc;
 pub(super) struct View {
     #[serde(flatten)]
     subscription: Subscription,
-    /// Why it cannot deliver, if it cannot.
+    /// Why it cannot deliver, or why its deliveries wait for its provider, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
 
-fn view(prepared: &Prepared) -> View {
-    View { subscription: prepared.subscription.clone(), problem: prepared.problem.clone() }
+fn view(app: &App, prepared: &Prepared) -> View {
+    let problem = app.catalog.waits(&prepared.subscription).or_else(|| prepared.problem.clone());
+    View { subscription: prepared.subscription.clone(), problem }
 }
 
-fn tagged(prepared: &Prepared) -> Tagged<View> {
-    Tagged(prepared.revision, view(prepared))
+fn tagged(app: &App, prepared: &Prepared) -> Tagged<View> {
+    Tagged(prepared.revision, view(app, prepared))
 }
 
 pub(super) async fn create(
@@ -44,7 +45,7 @@ pub(super) async fn create(
     Body(mut input): Body<SubscriptionInput>,
 ) -> Result<Created<Tagged<View>>, Problem> {
     input.tenant = access.tenant(input.tenant)?;
-    Ok(Created(tagged(&*app.catalog.create_subscription(input).await?)))
+    Ok(Created(tagged(&app, &*app.catalog.create_subscription(input).await?)))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -82,7 +83,7 @@ pub(super) async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.subscription.id.to_string());
-    Ok(Page::of(found, next, |prepared| view(&prepared)))
+    Ok(Page::of(found, next, |prepared| view(&app, &prepared)))
 }
 
 pub(super) async fn show(
@@ -90,7 +91,7 @@ pub(super) async fn show(
     State(app): State<App>,
     Path(Id { id }): Path<Id<SubscriptionId>>,
 ) -> Result<Tagged<View>, Problem> {
-    Ok(tagged(&*find(&access, &app, id)?))
+    Ok(tagged(&app, &*find(&access, &app, id)?))
 }
 
 pub(super) async fn update(
@@ -101,7 +102,7 @@ pub(super) async fn update(
     patch: Patch<SubscriptionInput>,
 ) -> Result<Tagged<View>, Problem> {
     find(&access, &app, id)?;
-    Ok(tagged(&*app.catalog.update_subscription(id, patch.change, expected).await?))
+    Ok(tagged(&app, &*app.catalog.update_subscription(id, patch.change, expected).await?))
 }
 
 pub(super) async fn remove(

@@ -1,8 +1,8 @@
 //! Which handler answers which call, with what its signature does not say.
 
 use super::{
-    audit, connections, deliveries, destinations, emissions, event_types, events, inbox, metrics, probes, providers, stats,
-    subscriptions, tokens,
+    audit, builds, connections, deliveries, destinations, emissions, event_types, events, inbox, metrics, probes, providers,
+    stats, subscriptions, tokens,
 };
 use crate::App;
 use crate::document::{self, call};
@@ -90,7 +90,11 @@ fn providers() -> ApiRouter<App> {
         .api_route(
             "/providers",
             get_with(providers::list, call("listProviders", "Lists providers", &[]))
-                .post_with(providers::add, call("addProvider", "Adds a provider, or a new build of it", &[CONFLICT, GUEST])),
+                .post_with(builds::add, call("addProvider", "Adds a provider, or a new build of it", &[CONFLICT, GUEST])),
+        )
+        .api_route(
+            "/providers/watched",
+            get_with(builds::watched, call("listWatchedFiles", "Lists the files in watched folders", &[])),
         )
         .api_route(
             "/providers/{id}",
@@ -102,6 +106,17 @@ fn providers() -> ApiRouter<App> {
             post_with(
                 providers::approve,
                 call("approveProvider", "Grants what a provider asks for", &[MISSING, CONFLICT, UNFIT, GUEST]),
+            ),
+        )
+        .api_route(
+            "/providers/{id}/versions",
+            get_with(builds::versions, call("listBuilds", "Lists the builds of a provider that are kept", &[MISSING])),
+        )
+        .api_route(
+            "/providers/{id}/rollback",
+            post_with(
+                builds::roll_back,
+                call("rollBackProvider", "Puts an earlier build in force again", &[MISSING, CONFLICT, UNFIT, GUEST]),
             ),
         )
         .api_route(
@@ -120,8 +135,10 @@ fn providers() -> ApiRouter<App> {
         )
         .api_route(
             "/providers/{id}/grant",
-            get_with(providers::grant, call("getGrant", "What a provider is allowed", &[MISSING]))
-                .put_with(providers::set_grant, call("setGrant", "Replaces what a provider is allowed", &[MISSING])),
+            get_with(providers::grant, call("getGrant", "What a provider is allowed", &[MISSING])).put_with(
+                providers::set_grant,
+                call("setGrant", "Replaces what a provider is allowed", &[MISSING, CONFLICT, UNFIT, GUEST]),
+            ),
         )
         .api_route(
             "/providers/{id}/test-connection",

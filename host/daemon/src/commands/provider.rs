@@ -1,8 +1,10 @@
 //! `postern provider`.
 
+mod source;
+
 use super::json;
 use crate::arguments::Remote;
-use crate::output::{Format, print};
+use crate::output::Format;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use postern_client::call::segment;
@@ -27,15 +29,24 @@ pub(crate) enum Command {
         format: Format,
     },
     /// Add a component as a provider, or upgrade the one that it is.
+    ///
+    /// A signature is taken from beside it: FILE.minisig, or the same with the URL. This command fetches a URL, not the daemon.
     Add {
-        /// The component, or a core module built for the contract.
-        file: PathBuf,
+        /// The component, or a core module built for the contract: a file, or a URL (https, or http on this machine).
+        #[arg(value_name = "FILE|URL")]
+        source: String,
         /// The plugin that it belongs to; the provider's id begins with it.
         #[arg(long)]
         plugin: String,
         /// Grant it what it asks for at once.
         #[arg(long)]
         approve: bool,
+        /// Add it only if its SHA-256 is this.
+        #[arg(long, value_name = "SHA256")]
+        digest: Option<String>,
+        /// The file with its minisign signature, in place of the one beside it.
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
         #[command(flatten)]
         format: Format,
     },
@@ -57,6 +68,30 @@ pub(crate) enum Command {
     Approve {
         /// The provider's id.
         id: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List the builds of a provider that are kept: the one that waits for approval, the one in force, those before it.
+    Versions {
+        /// The provider's id.
+        id: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Put an earlier build in force again; calls in flight finish on the present one.
+    Rollback {
+        /// The provider's id.
+        id: String,
+        /// Its version, or its digest or the beginning of it. Without this: the build before the present one.
+        #[arg(long, value_name = "BUILD")]
+        to: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List the files in watched folders, and why one was not taken.
+    Watched {
+        #[command(flatten)]
+        format: Format,
     },
     /// Allow a provider more; without an option, show what it may do.
     Grant {
@@ -64,6 +99,8 @@ pub(crate) enum Command {
         id: String,
         #[command(flatten)]
         more: More,
+        #[command(flatten)]
+        format: Format,
     },
     /// Try settings out without saving them.
     Test {
@@ -79,6 +116,11 @@ pub(crate) enum Command {
     Remove {
         /// The provider's id.
         id: String,
+        /// Remove it although subscriptions use it: their deliveries wait until it is added again.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        format: Format,
     },
 }
 
@@ -118,28 +160,22 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
                 ("VERSION", "/version"),
                 ("STATE", "/state"),
                 ("REASON", "/reason"),
+                ("SIGNED BY", "/signedBy"),
                 ("GRANTED", "/grant/hosts"),
                 ("ASKS", "/asks"),
             ];
             format.rows(&items, &columns)
         }
         Command::Show { id, format } => format.object(&client.get(&path(&id)).await?, None),
-        Command::Add { file, plugin, approve, format } => {
-            let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-            let mut added =
-                client.call(Method::POST, &format!("/api/v1/providers?plugin={plugin}"), Body::Component(bytes)).await?;
+        Command::Add { source, plugin, approve, digest, signature, format } => {
+            let offered = source::read(&source, digest.as_deref(), signature.as_deref()).await?;
+            let body = Body::Component { bytes: offered.component, signature: offered.signature };
+            let mut added = client.call(Method::POST, &format!("/api/v1/providers?plugin={}", segment(&plugin)), body).await?;
             let id = added["id"].as_str().unwrap_or_default().to_owned();
-            let asks = hosts(&added["asks"]);
             if approve {
                 added = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;
             }
-            let sentence = match (asks.is_empty() || approve, &added["version"]) {
-                (true, version) => format!("{id} {} is active", version.as_str().unwrap_or_default()),
-                (false, _) => format!(
-                    "{id} waits for approval: it asks to reach {}. Approve it: postern provider approve {id}",
-                    asks.join(", ")
-                ),
-            };
+            let sentence = sentence(&id, &added);
             format.object(&added, Some(sentence))
         }
         Command::Enable { id, format } => {
@@ -151,11 +187,39 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
             let sentence = format!("{id} is disabled; its deliveries wait. Enable it again: postern provider enable {id}");
             format.object(&disabled, Some(sentence))
         }
-        Command::Approve { id } => {
+        Command::Approve { id, format } => {
             let approved = client.call(Method::POST, &format!("{}/approve", path(&id)), Body::Empty).await?;
-            print(&allowed(&id, &approved["grant"]))
+            format.object(&approved, Some(allowed(&id, &approved["grant"])))
         }
-        Command::Grant { id, more } => grant(&client, &path(&id), &id, more).await,
+        Command::Versions { id, format } => {
+            let items = client.list(&format!("{}/versions", path(&id)), &[], usize::MAX).await?;
+            let columns = [
+                ("VERSION", "/version"),
+                ("STANDING", "/standing"),
+                ("ADDED", "/addedAt"),
+                ("SIZE", "/size"),
+                ("SIGNED BY", "/signedBy"),
+                ("PINNED BY", "/pinnedBy"),
+                ("DIGEST", "/digest"),
+            ];
+            format.rows(&items, &columns)
+        }
+        Command::Rollback { id, to, format } => {
+            // A version has dots, a digest has none.
+            let target = match &to {
+                None => json!({}),
+                Some(to) if to.contains('.') => json!({ "version": to }),
+                Some(to) => json!({ "digest": to }),
+            };
+            let now = client.post(&format!("{}/rollback", path(&id)), target).await?;
+            let sentence = sentence(&id, &now);
+            format.object(&now, Some(sentence))
+        }
+        Command::Watched { format } => {
+            let items = client.list("/api/v1/providers/watched", &[], usize::MAX).await?;
+            format.rows(&items, &[("FILE", "/file"), ("PROVIDER", "/provider"), ("PROBLEM", "/problem")])
+        }
+        Command::Grant { id, more, format } => grant(&client, &path(&id), &id, more, &format).await,
         Command::Test { id, config, format } => {
             let result = client.post(&format!("{}/test-connection", path(&id)), json!({ "config": json(&config)? })).await?;
             let message = result["message"].as_str().unwrap_or_default().to_owned();
@@ -163,14 +227,27 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
             format.object(&result, success.then_some(message.clone()))?;
             if success { Ok(()) } else { bail!("the test failed: {message}") }
         }
-        Command::Remove { id } => {
-            client.delete(&path(&id)).await?;
-            print(&format!("removed {id}"))
+        Command::Remove { id, force, format } => {
+            client.delete(&format!("{}?force={force}", path(&id))).await?;
+            format.object(&json!({ "removed": id }), Some(format!("removed {id}")))
         }
     }
 }
 
-async fn grant(client: &Client, path: &str, id: &str, more: More) -> Result<()> {
+/// What became of a build that was added or put in force again.
+fn sentence(id: &str, shown: &Value) -> String {
+    let version = shown["version"].as_str().unwrap_or_default();
+    match shown["state"].as_str().unwrap_or_default() {
+        "awaiting-approval" => {
+            let serves = if shown["pending"].is_null() { String::new() } else { format!(" Until then {version} serves on.") };
+            let asks = hosts(&shown["asks"]).join(", ");
+            format!("{id} waits for approval: it asks to reach {asks}.{serves} Approve it: postern provider approve {id}")
+        }
+        state => format!("{id} {version} is {state}"),
+    }
+}
+
+async fn grant(client: &Client, path: &str, id: &str, more: More, format: &Format) -> Result<()> {
     let path = format!("{path}/grant");
     let mut grant = client.get(&path).await?;
     let lists = [("hosts", more.hosts), ("secretHosts", more.secret_hosts)];
@@ -197,7 +274,7 @@ async fn grant(client: &Client, path: &str, id: &str, more: More) -> Result<()> 
         grant["limits"][name] = value;
     }
     let grant = if grant == before { grant } else { client.put(&path, grant).await? };
-    print(&allowed(id, &grant))
+    format.object(&grant, Some(allowed(id, &grant)))
 }
 
 /// What a grant allows, in a sentence or more.

@@ -88,6 +88,9 @@ pub(crate) struct Create {
     /// The provider: `postern.webhook`.
     #[arg(long)]
     provider: String,
+    /// The version of the provider that delivers, whatever is in force; `postern provider versions` shows those that are kept.
+    #[arg(long, value_name = "VERSION")]
+    provider_version: Option<String>,
     /// The connection's id, if the provider has connections.
     #[arg(long)]
     connection: Option<String>,
@@ -199,7 +202,7 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
 async fn create(create: Create, client: &Client) -> Result<()> {
     let mut body = json!({
         "name": create.name, "description": create.description, "providerId": create.provider,
-        "connectionId": create.connection, "providerConfig": json(&create.config)?, "events": create.events,
+        "providerVersion": create.provider_version, "connectionId": create.connection, "providerConfig": json(&create.config)?, "events": create.events,
         "filter": create.filter, "entityKey": create.entity_key, "tenant": create.tenant,
         "retry": create.retry.as_deref().map(schedule).transpose()?,
         "rateLimit": create.rate_limit.as_deref().map(rate_limit_of).transpose()?,

@@ -90,6 +90,7 @@ impl Catalog {
     /// # Errors
     /// Something in it does not fit; each place is named.
     pub async fn create_connection(&self, input: ConnectionInput) -> Result<Arc<PreparedConnection>, Error> {
+        self.settled(&input.provider_id).await;
         let _changing = self.changing.lock().await;
         self.save_connection(ConnectionId::generate(), input, None, None, None).await
     }
@@ -105,7 +106,8 @@ impl Catalog {
         patch: Value,
         expected: Option<u64>,
     ) -> Result<Arc<PreparedConnection>, Error> {
-        let retried = self.forward_again(RecordId::Connection(id)).await?;
+        self.settled(&self.connection(id)?.connection.provider_id).await;
+        let retried = self.forward_again(RecordId::Connection(id), None).await?;
         let _changing = self.changing.lock().await;
         let mut before = self.connection(id)?;
         super::check_revision("connection", before.revision, expected)?;
@@ -196,15 +198,6 @@ impl Catalog {
             .collect()
     }
 
-    /// Prepares the connections of a provider anew, because its schema may have changed.
-    pub(super) async fn hold_connections_again(&self, provider: &ProviderId) -> Result<(), Error> {
-        let stored: Vec<(Stored, u64)> = self.read(Kind::Connection).await?;
-        for (stored, revision) in stored.into_iter().filter(|(stored, _)| stored.connection.provider_id == *provider) {
-            self.hold(stored, revision, None);
-        }
-        Ok(())
-    }
-
     async fn save_connection(
         &self,
         id: ConnectionId,
@@ -273,7 +266,8 @@ impl Catalog {
     /// why its settings could not be brought forward, if that was tried.
     fn ready_connection(&self, stored: Stored, revision: u64, stuck: Option<String>) -> PreparedConnection {
         let id = stored.connection.id.to_string();
-        let Readied { opened, problem, standing } = self.ready(&stored.connection.provider_id, stored.old(&id), stuck);
+        let Readied { opened, problem, standing } =
+            self.ready(self.provider(&stored.connection.provider_id), stored.old(&id), stuck);
         if let Some(problem) = problem.as_deref().filter(|_| standing != Standing::Waiting) {
             tracing::warn!(connection = %id, %problem, "the connection cannot be used");
         }

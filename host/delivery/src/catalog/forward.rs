@@ -13,8 +13,10 @@ use futures::StreamExt as _;
 use postern_core::{ConnectionId, ProviderId, SubscriptionId};
 use postern_runtime::SettingsKind;
 use postern_store::Kind;
+use semver::Version;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +98,14 @@ impl Record {
         }
     }
 
+    /// The version of the provider that is pinned, if one is.
+    fn pinned(&self) -> Option<&Version> {
+        match self {
+            Self::Connection(_) => None,
+            Self::Subscription(stored) => stored.subscription.provider_version.as_ref(),
+        }
+    }
+
     fn provider(&self) -> &ProviderId {
         match self {
             Self::Connection(stored) => &stored.connection.provider_id,
@@ -112,9 +122,9 @@ impl Record {
 }
 
 impl Catalog {
-    /// Makes stored settings ready for the build that is in force. `stuck` says why they could not be brought forward, if
+    /// Makes stored settings ready for the build that uses them. `stuck` says why they could not be brought forward, if
     /// that was tried.
-    pub(super) fn ready(&self, provider: &ProviderId, old: Old<'_>, stuck: Option<String>) -> Readied {
+    pub(super) fn ready(&self, provider: Result<Arc<Provider>, Error>, old: Old<'_>, stuck: Option<String>) -> Readied {
         let unusable = |problem, standing| Readied {
             opened: Opened::unusable(&self.vault, old.record, old.value, old.secrets),
             problem: Some(problem),
@@ -123,7 +133,7 @@ impl Catalog {
         if let Some(problem) = stuck {
             return unusable(problem, Standing::Stuck);
         }
-        let provider = match self.provider(provider) {
+        let provider = match provider {
             Ok(provider) => provider,
             Err(error) => return unusable(error.to_string(), Standing::Current),
         };
@@ -191,6 +201,9 @@ impl Catalog {
             if staged.0.len() == MOST_STAGED || bytes > MOST_STAGED_BYTES || began.elapsed() > STAGING {
                 break;
             }
+            if record.pinned().is_some_and(|version| *version != provider.manifest.version) {
+                continue;
+            }
             if let Some(outcome) = self.forward(provider, &record).await {
                 bytes += outcome.as_ref().map_or(0, |new| new.value.to_string().len());
                 staged.0.insert(record.id(), (revision, outcome));
@@ -233,17 +246,21 @@ impl Catalog {
         Ok(())
     }
 
-    /// Tries once more to bring a record forward that is not current, because somebody changes it. Nothing is stored.
-    pub(super) async fn forward_again(&self, id: RecordId) -> Result<Option<Retried>, Error> {
+    /// Tries once more to bring a record forward that is not current, or whose version of the provider becomes another one,
+    /// because somebody changes it. Nothing is stored.
+    pub(super) async fn forward_again(&self, id: RecordId, version: Option<Option<Version>>) -> Result<Option<Retried>, Error> {
         let (standing, problem) = match id {
             RecordId::Connection(id) => self.connection(id).map(|found| (found.standing, found.problem.clone()))?,
             RecordId::Subscription(id) => self.subscription(id).map(|found| (found.standing, found.problem.clone()))?,
         };
-        if standing == Standing::Current {
+        if standing == Standing::Current && version.is_none() {
             return Ok(None);
         }
         let Some((mut record, revision)) = self.read_record(id).await? else { return Ok(None) };
-        let outcome = match self.provider(record.provider()) {
+        if let (Record::Subscription(stored), Some(version)) = (&mut record, version) {
+            stored.subscription.provider_version = version;
+        }
+        let outcome = match self.build_of(record.provider(), record.pinned()) {
             Ok(provider) => self.forward(&provider, &record).await,
             Err(_) => None,
         };
@@ -354,14 +371,15 @@ impl Catalog {
     /// Brings one record forward and stores it. Whether it is no longer of an old version.
     async fn forward_one(&self, id: RecordId) -> Result<bool, Error> {
         let Some((mut record, revision)) = self.read_record(id).await? else { return Ok(true) };
-        let Ok(provider) = self.provider(record.provider()) else { return Ok(false) };
+        let Ok(provider) = self.build_of(record.provider(), record.pinned()) else { return Ok(false) };
         // One that waits for approval does nothing yet; its approval looks at them again.
         if provider.state != ProviderState::Active {
             return Ok(true);
         }
         let Some(outcome) = self.forward(&provider, &record).await else { return Ok(true) };
         let _changing = self.changing.lock().await;
-        let same_build = self.provider(record.provider()).is_ok_and(|now| now.digest == provider.digest);
+        let now = self.build_of(record.provider(), record.pinned());
+        let same_build = now.is_ok_and(|now| now.digest == provider.digest);
         if self.revision_of(id) != Some(revision) || !same_build {
             // Whoever changed it made it ready, or told this task to look again.
             return Ok(true);

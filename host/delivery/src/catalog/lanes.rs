@@ -1,6 +1,6 @@
 //! What the schedule has to know of subscriptions.
 
-use super::{Catalog, Prepared, Provider, ProviderState};
+use super::{Catalog, Prepared, Provider};
 use crate::schedule::{Lane, Lanes, Quota};
 use postern_core::host_pattern::Section;
 use postern_core::{ProviderId, SubscriptionId, TenantId};
@@ -34,9 +34,13 @@ impl Lanes for Catalog {
     fn lane(&self, id: SubscriptionId) -> Arc<Lane> {
         let Ok(prepared) = self.subscription(id) else { return Arc::new(nobody()) };
         let subscription = &prepared.subscription;
-        let provider = self.provider(&subscription.provider_id).ok().filter(|_| subscription.enabled);
-        let Some(provider) = provider else {
-            return Arc::new(Lane { tenant: subscription.tenant.clone(), ..nobody() });
+        let nobody = || Lane { tenant: subscription.tenant.clone(), ..nobody() };
+        if !subscription.enabled {
+            return Arc::new(nobody());
+        }
+        let paused = self.waits(subscription).map(Into::into);
+        let Ok(provider) = self.serving(subscription) else {
+            return Arc::new(Lane { provider: subscription.provider_id.clone(), paused, ..nobody() });
         };
         let hint = provider
             .manifest
@@ -53,7 +57,7 @@ impl Lanes for Catalog {
             connection: subscription.connection_id,
             quota: if shared { own } else { own.or(hint) },
             connection_quota: hint.filter(|_| shared),
-            paused: matches!(provider.state, ProviderState::Quarantined(_) | ProviderState::Disabled),
+            paused,
         })
     }
 
@@ -73,7 +77,7 @@ fn nobody() -> Lane {
         connection: None,
         quota: None,
         connection_quota: None,
-        paused: false,
+        paused: None,
     }
 }
 

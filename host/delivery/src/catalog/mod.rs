@@ -13,6 +13,7 @@ mod routing;
 pub(crate) mod settings;
 mod subscriptions;
 mod token;
+pub mod trust;
 
 pub(crate) use connections::connection_form;
 pub use connections::{ConnectionInput, PreparedConnection};
@@ -20,11 +21,12 @@ pub use event_types::EventTypeInput;
 pub(crate) use kept::host_fields;
 pub use lanes::ProviderLimits;
 pub(crate) use providers::Purpose;
-pub use providers::{Added, Provider, ProviderState};
+pub use providers::{Added, Build, BuildStanding, Bundled, Followed, KeptBuild, Offer, Pending, Provider, ProviderState};
 pub use subscriptions::{Prepared, SubscriptionFilter, SubscriptionInput};
 
 use crate::Error;
 use crate::figures::Figures;
+use crate::folders::WatchedFile;
 use crate::replay::Replay;
 use arc_swap::ArcSwap;
 use forward::Unsaved;
@@ -36,13 +38,15 @@ use postern_events::registry::Registry;
 use postern_runtime::Runtime;
 use postern_store::vault::Vault;
 use postern_store::{Document, Kind, Store};
+use providers::{Loads, Pins};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use subscriptions::Subscriptions;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
+use trust::Trust;
 
 /// What a catalog is made of.
 pub struct Parts {
@@ -58,14 +62,21 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where the components that were added are kept, each under its digest.
     pub components: PathBuf,
-    /// The components that come with the program: the plugin's id and the file.
-    pub bundled: Vec<(&'static str, &'static [u8])>,
+    /// The providers that come with the program.
+    pub bundled: Vec<Bundled>,
+    /// Which components are taken.
+    pub trust: Trust,
+    /// How many builds of each provider are kept, the one in force included. Default: [`KEPT_BUILDS`].
+    pub keep_builds: usize,
     /// How many deliveries may be unfinished before emissions are refused. Default: [`LONGEST_BACKLOG`].
     pub longest_backlog: usize,
 }
 
 /// The default of [`Parts::longest_backlog`]: 2,000,000, some 100 MiB of memory; what they hold is on the disk.
 pub const LONGEST_BACKLOG: usize = 2_000_000;
+
+/// The default of [`Parts::keep_builds`]: 5.
+pub const KEPT_BUILDS: usize = 5;
 
 /// Everything that administrators and platform developers defined.
 pub struct Catalog {
@@ -77,6 +88,16 @@ pub struct Catalog {
     components: PathBuf,
     event_types: RwLock<Registry>,
     providers: ArcSwap<BTreeMap<ProviderId, Arc<Provider>>>,
+    /// Builds that subscriptions pin and that are not in force.
+    pins: ArcSwap<Pins>,
+    trust: Arc<Trust>,
+    keep_builds: usize,
+    /// Providers that were not loaded when the start was over.
+    loads: tokio::sync::Mutex<Loads>,
+    /// Tells of each of them that is, and whether no more will be: the daemon stops.
+    loaded: watch::Sender<bool>,
+    /// What became of the files in watched folders.
+    pub(crate) files: Mutex<BTreeMap<PathBuf, WatchedFile>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<PreparedConnection>>>,
     subscriptions: RwLock<Subscriptions>,
     /// Tells of each delivery whose step was recorded.
@@ -103,7 +124,8 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Loads everything from the store, and the providers that come with the program.
+    /// Loads everything from the store, and the providers that come with the program. Those of them that take long are left
+    /// to [`load_the_rest`](Self::load_the_rest).
     ///
     /// # Errors
     /// The store cannot be read, or holds what this version does not understand. A provider that does not load is no
@@ -121,6 +143,12 @@ impl Catalog {
             components: parts.components,
             event_types: RwLock::default(),
             providers: ArcSwap::default(),
+            pins: ArcSwap::default(),
+            trust: Arc::new(parts.trust),
+            keep_builds: parts.keep_builds,
+            loads: tokio::sync::Mutex::default(),
+            loaded: watch::Sender::new(false),
+            files: Mutex::default(),
             connections: RwLock::default(),
             subscriptions: RwLock::default(),
             finished: broadcast::channel(1024).0,
@@ -138,12 +166,18 @@ impl Catalog {
             figures: Figures::default(),
         };
         catalog.load_event_types().await?;
-        catalog.load_providers(&parts.bundled).await?;
+        let loads = catalog.begin_loading(&parts.bundled).await?;
+        *catalog.loads.lock().await = loads;
         catalog.load_connections().await?;
         catalog.load_subscriptions().await?;
         catalog.settings_at_start().await?;
         catalog.load_replays().await?;
         Ok(Arc::new(catalog))
+    }
+
+    /// How many bytes a component may have.
+    pub(crate) fn largest_component(&self) -> usize {
+        self.runtime.limits().component_bytes
     }
 
     /// How many calls each provider may have at once.

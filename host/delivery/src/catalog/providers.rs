@@ -1,4 +1,22 @@
-//! Providers: those that come with the program and those that were added, each with its grant.
+//! Providers: those that come with the program and those that were added, each with its grant and its builds.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `stored` | how they are stored |
+//! | `components` | the folder of components, and what may go from it |
+//! | `load` | the start: all at once, the slow ones while the others serve |
+//! | `versions` | the way back, and builds that subscriptions pin |
+
+mod components;
+mod load;
+mod stored;
+mod versions;
+
+pub use load::Bundled;
+pub(super) use load::Loads;
+pub use stored::{Build, Followed, Pending};
+pub(super) use versions::Pins;
+pub use versions::{BuildStanding, KeptBuild};
 
 use super::Catalog;
 use super::forward::Staged;
@@ -15,13 +33,14 @@ use postern_events::Violation;
 use postern_events::settings::Form;
 use postern_runtime::limits::OutOfRange;
 use postern_runtime::{Component, Limits, Runtime};
-use postern_store::{AuditEntry, Kind, NewEvent};
+use postern_store::{AuditEntry, Kind};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use stored::Paused;
 
 /// A provider as it is now. A change makes a new one; calls that have begun keep the one that they began with.
 pub struct Provider {
@@ -31,7 +50,7 @@ pub struct Provider {
     pub state: ProviderState,
     /// What the operator allows it.
     pub grant: Arc<Grant>,
-    /// SHA-256 of its component, in hex.
+    /// SHA-256 of its component, in hex; empty while nothing is known of it yet.
     pub digest: String,
     /// The size of its component in bytes.
     pub size: usize,
@@ -39,6 +58,12 @@ pub struct Provider {
     pub bundled: bool,
     /// A newer build that asks for more than the grant, waiting for approval.
     pub pending: Option<Pending>,
+    /// The builds that are kept: the one in force first, then those before it. Empty for what came with the program.
+    pub builds: Vec<Build>,
+    /// The file in a watched folder that it follows, if it does.
+    pub followed: Option<Followed>,
+    /// Whether an operator let it deliver, or it never asked for more than its grant.
+    pub(super) approved: bool,
     /// The manifest's hosts.
     pub(crate) wish: Arc<[HostPattern]>,
     /// None unless it is loaded.
@@ -57,51 +82,29 @@ pub struct Provider {
 pub enum ProviderState {
     /// It does.
     Active,
-    /// It asks for hosts that were not granted yet.
+    /// It asks for hosts that were not granted yet; its deliveries wait.
     AwaitingApproval,
-    /// It did not load.
+    /// It did not load; its deliveries wait.
     Failed(String),
     /// Its calls trapped too often in a row; its deliveries wait.
     Quarantined(String),
     /// An operator paused it; its deliveries wait.
     Disabled,
+    /// The program started just now and compiles it; its deliveries wait.
+    Loading,
 }
 
-/// Why a provider that is loaded is paused, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Paused {
-    Quarantined(String),
-    Disabled,
-}
-
-impl ProviderState {
-    fn paused(&self) -> Option<Paused> {
-        match self {
-            Self::Quarantined(reason) => Some(Paused::Quarantined(reason.clone())),
-            Self::Disabled => Some(Paused::Disabled),
-            Self::Active | Self::AwaitingApproval | Self::Failed(_) => None,
-        }
-    }
-}
-
-impl From<Paused> for ProviderState {
-    fn from(paused: Paused) -> Self {
-        match paused {
-            Paused::Quarantined(reason) => Self::Quarantined(reason),
-            Paused::Disabled => Self::Disabled,
-        }
-    }
-}
-
-/// A build that waits for approval.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Pending {
-    /// SHA-256 of its component, in hex.
-    pub digest: String,
-    /// What it says of itself.
-    pub manifest: Manifest,
+/// A component that somebody offers.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The plugin that it is to belong to.
+    pub plugin: PluginId,
+    /// The component, or a core module built for the contract.
+    pub component: Vec<u8>,
+    /// Its minisign signature, the whole text of a `.minisig` file.
+    pub signature: Option<String>,
+    /// The file in a watched folder that it is from.
+    pub file: Option<String>,
 }
 
 /// What became of an added component.
@@ -115,46 +118,11 @@ pub struct Added {
     pub asks: Vec<HostPattern>,
 }
 
-/// How a provider is stored.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stored {
-    digest: String,
-    size: usize,
-    manifest: Manifest,
-    grant: Grant,
-    approved: bool,
-    #[serde(default)]
-    bundled: bool,
-    #[serde(default)]
-    pending: Option<Pending>,
-    #[serde(default)]
-    paused: Option<Paused>,
-}
-
 /// What a provider is called for; nothing of it, to try settings out.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Purpose<'a> {
     pub(crate) delivery: Option<DeliveryId>,
     pub(crate) subscription: Option<&'a Subscription>,
-}
-
-/// Whether a component that was read again is what was added: a grant and an approval are for that file and for what it said
-/// then, and for nothing that it says later.
-fn recognise(described: Described, digest: &str, manifest: &Manifest) -> Result<Described, Error> {
-    if described.component.digest() != digest {
-        let message = "its component is not the file that was added; add it again: postern provider add".to_owned();
-        return Err(Error::Conflict(message));
-    }
-    if described.manifest != *manifest {
-        return Err(Error::Manifest(fickle()));
-    }
-    Ok(described)
-}
-
-/// A manifest that is now this and then that.
-fn fickle() -> ManifestError {
-    ManifestError { field: "contents", reason: "they changed; `describe` must answer the same each time".into() }
 }
 
 /// A component that was loaded and said what it is.
@@ -167,60 +135,6 @@ struct Described {
 }
 
 impl Catalog {
-    pub(super) async fn load_providers(&self, bundled: &[(&'static str, &'static [u8])]) -> Result<(), Error> {
-        let mut stored: Vec<Stored> = self.read(Kind::Provider).await?.into_iter().map(|(stored, _)| stored).collect();
-        for (plugin, bytes) in bundled {
-            let plugin: PluginId =
-                plugin.parse().map_err(|error: postern_core::id::ParseIdError| Error::Internal(error.to_string()))?;
-            let described = self.describe(&plugin, bytes.to_vec()).await?;
-            let known =
-                stored.iter().position(|stored| stored.manifest.id == described.manifest.id).map(|at| stored.swap_remove(at));
-            let grant = known.as_ref().map(|known| known.grant.clone());
-            let grant = grant.unwrap_or_else(|| Grant { hosts: described.manifest.hosts.clone(), ..Grant::default() });
-            let provider = provider(described, grant, true, true, None);
-            // A quarantine is of one build.
-            let paused = known.filter(|known| known.digest == provider.digest || known.paused == Some(Paused::Disabled));
-            self.install(provider.paused(paused.and_then(|known| known.paused)));
-        }
-        for stored in stored.into_iter().filter(|stored| !stored.bundled) {
-            let loaded = match tokio::fs::read(self.component_path(&stored.digest)).await {
-                Ok(bytes) => match stored.manifest.id.as_str().split('.').next().map(str::parse::<PluginId>) {
-                    Some(Ok(plugin)) => {
-                        self.describe(&plugin, bytes).await.map_err(|error| error.to_string()).and_then(|described| {
-                            recognise(described, &stored.digest, &stored.manifest).map_err(|error| error.to_string())
-                        })
-                    }
-                    _ => Err("its id has no plugin".to_owned()),
-                },
-                Err(error) => Err(format!("its component cannot be read: {error}")),
-            };
-            match loaded {
-                Ok(described) => {
-                    let provider = provider(described, stored.grant, stored.approved, false, stored.pending);
-                    self.install(provider.paused(stored.paused));
-                }
-                Err(reason) => {
-                    tracing::error!(provider = %stored.manifest.id, %reason, "the provider did not load");
-                    self.install(Provider {
-                        state: ProviderState::Failed(reason),
-                        grant: Arc::new(stored.grant),
-                        digest: stored.digest,
-                        size: stored.size,
-                        bundled: false,
-                        pending: stored.pending,
-                        wish: stored.manifest.hosts.clone().into(),
-                        form: None,
-                        connection_form: None,
-                        component: None,
-                        footprint: Arc::default(),
-                        manifest: stored.manifest,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// One provider.
     ///
     /// # Errors
@@ -234,52 +148,90 @@ impl Catalog {
         self.providers.load().values().cloned().collect()
     }
 
-    /// Adds a component as a provider of `plugin`, or upgrades the one that it is. What asks for more than its grant
-    /// waits for approval; meanwhile the build before serves on.
+    /// Adds a component as a provider of a plugin, or upgrades the one that it is. What asks for more than its grant waits
+    /// for approval; meanwhile the build before serves on.
     ///
     /// # Errors
-    /// It is no component that fits, or its manifest or a schema of it does not hold what the contract says.
-    pub async fn add_provider(&self, plugin: &PluginId, bytes: Vec<u8>) -> Result<Added, Error> {
+    /// It is no component that fits, it is not trusted, or its manifest or a schema of it does not hold what the contract
+    /// says. Whatever served before serves on.
+    pub async fn add_provider(&self, offer: Offer) -> Result<Added, Error> {
+        let Offer { plugin, component, signature, file } = offer;
         if plugin.as_str() == OWN_PLUGIN {
             return Err(Error::Conflict(format!(
                 "the plugin `{OWN_PLUGIN}` is for the providers that come with the program; choose another plugin id"
             )));
         }
-        let described = self.describe(plugin, bytes.clone()).await?;
+        let (component, judged) = self.trust.judged(component, signature.clone()).await;
+        let signed_by = judged.map_err(Error::Untrusted)?;
+        let described = describe(&self.runtime, &plugin, component.clone()).await?;
         let id = described.manifest.id.clone();
-        let digest = described.component.digest().to_owned();
+        self.settled(&id).await;
+        self.check_file(&id, file.as_deref())?;
+        let build = Build {
+            digest: described.component.digest().to_owned(),
+            version: described.manifest.version.clone(),
+            size: described.component.size(),
+            added_at: self.clock.now(),
+            file,
+            signature,
+            signed_by,
+        };
         let asks = |grant: &Grant| described.manifest.hosts.iter().filter(|host| !grant.hosts.contains(host)).cloned().collect();
         // What can be put in force at once is prepared before anything is held up.
-        let grant = self.provider(&id).map(|before| (*before.grant).clone()).unwrap_or_default();
+        let before = self.provider(&id).ok();
+        let grant = before.as_ref().map(|before| (*before.grant).clone()).unwrap_or_default();
         let ungranted: Vec<HostPattern> = asks(&grant);
-        let staged = if ungranted.is_empty() {
-            self.stage(&provider(described.clone(), grant, true, false, None)).await?
-        } else {
-            Staged::default()
-        };
+        let staged =
+            if ungranted.is_empty() { self.stage(&described.clone().with(grant, true)).await? } else { Staged::default() };
         let _changing = self.changing.lock().await;
-        self.keep_component(&digest, bytes).await?;
+        self.keep_component(&build.digest, component).await?;
         let before = self.provider(&id).ok();
         let grant = before.as_ref().map(|before| (*before.grant).clone()).unwrap_or_default();
         let asks: Vec<_> = asks(&grant);
         let approved = asks.is_empty();
         let added = Added { id: id.clone(), new: before.is_none(), asks };
+        let following = |before: Option<&Provider>| match &build.file {
+            Some(file) => Some(Followed { file: file.clone(), digest: build.digest.clone() }),
+            None => before.and_then(|before| before.followed.clone()),
+        };
+        let followed = following(before.as_deref());
         match before {
-            Some(before) if !approved && before.component.is_some() => {
-                let pending = Some(Pending { digest, manifest: described.manifest });
-                self.save_provider("add", &before, pending.clone()).await?;
-                self.install(Provider { pending, ..before.again() });
+            Some(before) if !approved && before.serves() && before.digest != build.digest => {
+                let pending = Some(Pending { build, manifest: described.manifest });
+                self.put_provider("add", Provider { pending, followed, ..before.again() }).await?;
             }
             _ => {
                 // Another build ends a quarantine, but not what an operator decided.
-                let paused = before.and_then(|before| before.state.paused()).filter(|paused| *paused == Paused::Disabled);
-                let provider = provider(described, grant, approved, false, None).paused(paused);
-                self.save_provider("add", &provider, None).await?;
-                self.install(provider);
-                self.settings_again(&id, staged).await?;
+                let paused =
+                    before.as_ref().and_then(|before| before.state.paused()).filter(|paused| *paused == Paused::Disabled);
+                let mut provider = described.with(grant, approved).paused(paused);
+                provider.builds = before.as_ref().map(|before| before.builds.clone()).unwrap_or_default();
+                provider.followed = followed;
+                self.put_in_force("add", provider, build, staged).await?;
             }
         }
         Ok(added)
+    }
+
+    /// Of two files that are the same provider, the one that it follows has its way.
+    fn check_file(&self, id: &ProviderId, file: Option<&str>) -> Result<(), Error> {
+        let followed = self.provider(id).ok().and_then(|before| before.followed.clone());
+        match (file, followed) {
+            (Some(file), Some(followed)) if followed.file != file && Path::new(&followed.file).exists() => {
+                Err(Error::Conflict(format!("{id} follows the file {}; remove that one, or this", followed.file)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a build of a provider in force, before those that were before.
+    async fn put_in_force(&self, verb: &str, mut provider: Provider, build: Build, staged: Staged) -> Result<(), Error> {
+        let id = provider.manifest.id.clone();
+        provider.builds.retain(|other| other.digest != build.digest);
+        provider.builds.insert(0, build);
+        self.trim(&mut provider);
+        self.put_provider(verb, provider).await?;
+        self.settings_again(&id, staged).await
     }
 
     /// Grants a provider the hosts that it asks for, and puts the build that waits for them in force.
@@ -287,6 +239,7 @@ impl Catalog {
     /// # Errors
     /// There is none of this id, or the waiting build does not load.
     pub async fn approve_provider(&self, id: &ProviderId) -> Result<(), Error> {
+        self.settled(id).await;
         let now = self.provider(id)?;
         let mut at_once = Staged::default();
         let waiting = match &now.pending {
@@ -296,74 +249,84 @@ impl Catalog {
             }
             None => None,
             Some(pending) => {
-                let bytes = tokio::fs::read(self.component_path(&pending.digest))
-                    .await
-                    .map_err(|error| Error::Internal(format!("the waiting component cannot be read: {error}")))?;
-                let described = self.describe(&plugin_of(id), bytes).await?;
-                let described = recognise(described, &pending.digest, &pending.manifest)?;
-                let staged = self.stage(&provider(described.clone(), Grant::default(), true, false, None)).await?;
-                Some((pending.digest.clone(), described, staged))
+                let component = self.kept_component(&pending.build.digest).await?;
+                let described = describe(&self.runtime, &plugin_of(id), component).await?;
+                let described = recognise(described, &pending.build.digest, &pending.manifest)?;
+                let staged = self.stage(&described.clone().with(Grant::default(), true)).await?;
+                Some((described, staged))
             }
         };
         let _changing = self.changing.lock().await;
         let before = self.provider(id)?;
-        let (approved, staged) = match (waiting, &before.pending) {
+        match (waiting, &before.pending) {
             (None, None) => {
                 let hosts = union(&before.grant.hosts, &before.manifest.hosts);
-                let provider = Provider {
-                    state: match &before.state {
-                        ProviderState::AwaitingApproval => ProviderState::Active,
-                        other => other.clone(),
-                    },
-                    grant: Arc::new(Grant { hosts, ..(*before.grant).clone() }),
-                    ..before.again()
+                let state = match &before.state {
+                    ProviderState::AwaitingApproval => ProviderState::Active,
+                    other => other.clone(),
                 };
-                (provider, at_once)
+                let grant = Arc::new(Grant { hosts, ..(*before.grant).clone() });
+                self.put_provider("approve", Provider { state, grant, approved: true, ..before.again() }).await?;
+                self.settings_again(id, at_once).await
             }
-            (Some((digest, described, staged)), Some(pending)) if digest == pending.digest => {
+            (Some((described, staged)), Some(pending)) if described.component.digest() == pending.build.digest => {
                 let hosts = union(&before.grant.hosts, &described.manifest.hosts);
-                (provider(described, Grant { hosts, ..(*before.grant).clone() }, true, before.bundled, None), staged)
+                let paused = before.state.paused().filter(|paused| *paused == Paused::Disabled);
+                let provider = Provider {
+                    bundled: before.bundled,
+                    builds: before.builds.clone(),
+                    followed: before.followed.clone(),
+                    ..described.with(Grant { hosts, ..(*before.grant).clone() }, true).paused(paused)
+                };
+                self.put_in_force("approve", provider, pending.build.clone(), staged).await
             }
-            _ => {
-                return Err(Error::Conflict(format!("another build of {id} was added meanwhile; look at what it asks for")));
-            }
-        };
-        self.save_provider("approve", &approved, None).await?;
-        self.install(approved);
-        self.settings_again(id, staged).await
+            _ => Err(Error::Conflict(format!("another build of {id} was added meanwhile; look at what it asks for"))),
+        }
     }
 
-    /// Replaces what a provider is allowed.
+    /// Replaces what a provider is allowed. If it then asks for nothing more, what waited for approval is put in force.
     ///
     /// # Errors
-    /// There is none of this id, or a limit is out of range.
+    /// There is none of this id, or a limit is out of range. Or a build that waited for the hosts does not load; the grant is
+    /// then replaced all the same.
     pub async fn set_grant(&self, id: &ProviderId, grant: Grant) -> Result<Arc<Provider>, Error> {
         self.runtime.limits().check_granted(&grant.limits).map_err(|wrong| {
             let violation = |wrong: OutOfRange| Violation::new(format!("/limits/{}", wrong.name()), wrong.to_string());
             Error::invalid("the grant does not fit", wrong.into_iter().map(violation).collect())
         })?;
-        let _changing = self.changing.lock().await;
-        let before = self.provider(id)?;
-        let component = before.component.as_ref().map(|component| component.granted(&grant.limits));
-        let changed = Provider { grant: Arc::new(grant), component, pending: before.pending.clone(), ..before.again() };
-        self.save_provider("grant", &changed, before.pending.clone()).await?;
-        self.install(changed);
+        self.settled(id).await;
+        {
+            let _changing = self.changing.lock().await;
+            let before = self.provider(id)?;
+            let component = before.component.as_ref().map(|component| component.granted(&grant.limits));
+            self.put_provider("grant", Provider { grant: Arc::new(grant), component, ..before.again() }).await?;
+        }
+        let now = self.provider(id)?;
+        let waits = now.pending.is_some() || now.state == ProviderState::AwaitingApproval;
+        if waits && now.asks().is_empty() {
+            self.approve_provider(id).await?;
+        }
         self.provider(id)
     }
 
-    /// Removes a provider that was added.
+    /// Removes a provider that was added. Forced, also one that subscriptions use: their deliveries wait until it is added
+    /// again, and say so.
     ///
     /// # Errors
-    /// There is none of this id, it came with the program, or a subscription uses it.
-    pub async fn remove_provider(&self, id: &ProviderId) -> Result<(), Error> {
+    /// There is none of this id, it came with the program, or a subscription uses it and `force` is not set.
+    pub async fn remove_provider(&self, id: &ProviderId, force: bool) -> Result<(), Error> {
+        self.settled(id).await;
         let _changing = self.changing.lock().await;
         let before = self.provider(id)?;
         if before.bundled {
-            return Err(Error::Conflict(format!("{id} comes with the program and cannot be removed")));
+            return Err(Error::Conflict(format!("{id} comes with the program and cannot be removed; disable it instead")));
         }
         let users = self.subscriptions_of(id);
-        if users > 0 {
-            return Err(Error::Conflict(format!("{id} is used by {users} subscription(s); remove or move those first")));
+        if users > 0 && !force {
+            return Err(Error::Conflict(format!(
+                "{id} is used by {users} subscription(s); remove or move those first, or force it: their deliveries then wait \
+                 until it is added again"
+            )));
         }
         self.remove(Kind::Provider, id).await?;
         self.providers.rcu(|providers| {
@@ -372,9 +335,12 @@ impl Catalog {
             providers
         });
         self.broker.forget(id);
+        self.unload_pins(id);
+        let needed = self.needed(Some(id), std::iter::empty());
+        self.drop_components(before.digests().filter(|digest| !needed.contains(*digest)).map(str::to_owned).collect()).await;
         self.tell_changed();
-        // Connections may be left; they then say that their provider is gone.
-        self.hold_connections_again(id).await
+        // Who used it says from now on that it is gone.
+        self.settings_again(id, Staged::default()).await
     }
 
     /// The broker's side of one call of a provider, for the sake of `purpose`.
@@ -421,24 +387,11 @@ impl Catalog {
         })
     }
 
-    /// Loads a component and asks it what it is: twice, since all that is granted is granted to what it says.
-    async fn describe(&self, plugin: &PluginId, bytes: Vec<u8>) -> Result<Described, Error> {
-        let component = self.runtime.load(bytes).await?;
-        let manifest = Manifest::check(plugin, component.describe().await.result?)?;
-        if manifest != Manifest::check(plugin, component.describe().await.result?)? {
-            return Err(Error::Manifest(fickle()));
-        }
-        let form = Arc::new(settings::compile("config", &manifest.config)?);
-        let connection_form = manifest
-            .connection
-            .as_ref()
-            .map(|connection| settings::compile("connection", connection).map(Arc::new))
-            .transpose()?;
-        Ok(Described { component, manifest, form, connection_form })
-    }
-
-    pub(super) fn install(&self, provider: Provider) {
+    /// From now on, calls that begin get this one.
+    fn install(&self, provider: Provider) {
         let provider = Arc::new(provider);
+        // Whoever pins the build that is replaced finds it there before it is gone here.
+        self.carry_pins(&provider);
         self.providers.rcu(|providers| {
             let mut providers = (**providers).clone();
             providers.insert(provider.manifest.id.clone(), provider.clone());
@@ -446,54 +399,63 @@ impl Catalog {
         });
         self.tell_changed();
     }
+}
 
-    pub(super) async fn save_provider(&self, verb: &str, provider: &Provider, pending: Option<Pending>) -> Result<(), Error> {
-        self.save_provider_announced(verb, provider, pending, Vec::new()).await
+/// Loads a component and asks it what it is: twice, since all that is granted is granted to what it says.
+async fn describe(runtime: &Runtime, plugin: &PluginId, bytes: Vec<u8>) -> Result<Described, Error> {
+    let component = runtime.load(bytes).await?;
+    let manifest = Manifest::check(plugin, component.describe().await.result?)?;
+    if manifest != Manifest::check(plugin, component.describe().await.result?)? {
+        return Err(Error::Manifest(fickle()));
     }
+    let form = Arc::new(settings::compile("config", &manifest.config)?);
+    let connection_form =
+        manifest.connection.as_ref().map(|connection| settings::compile("connection", connection).map(Arc::new)).transpose()?;
+    Ok(Described { component, manifest, form, connection_form })
+}
 
-    /// Likewise, with what the host announces of it.
-    pub(super) async fn save_provider_announced(
-        &self,
-        verb: &str,
-        provider: &Provider,
-        pending: Option<Pending>,
-        events: Vec<NewEvent>,
-    ) -> Result<(), Error> {
-        let stored = Stored {
-            digest: provider.digest.clone(),
-            size: provider.size,
-            manifest: provider.manifest.clone(),
-            grant: (*provider.grant).clone(),
-            approved: provider.state != ProviderState::AwaitingApproval,
-            bundled: provider.bundled,
-            pending,
-            paused: provider.state.paused(),
-        };
-        self.put_announced(Some(verb), Kind::Provider, &provider.manifest.id, &stored, events).await?;
-        Ok(())
+/// Whether a component that was read again is what was added: a grant and an approval are for that file and for what it said
+/// then, and for nothing that it says later.
+fn recognise(described: Described, digest: &str, manifest: &Manifest) -> Result<Described, Error> {
+    let described = recognise_file(described, digest)?;
+    if described.manifest == *manifest { Ok(described) } else { Err(Error::Manifest(fickle())) }
+}
+
+/// Whether a component that was read again is the file that was added.
+fn recognise_file(described: Described, digest: &str) -> Result<Described, Error> {
+    if described.component.digest() == digest {
+        return Ok(described);
     }
+    Err(Error::Conflict("its component is not the file that was added; add it again: postern provider add".to_owned()))
+}
 
-    fn component_path(&self, digest: &str) -> PathBuf {
-        self.components.join(format!("{digest}.wasm"))
-    }
+/// A manifest that is now this and then that.
+fn fickle() -> ManifestError {
+    ManifestError { field: "contents", reason: "they changed; `describe` must answer the same each time".into() }
+}
 
-    async fn keep_component(&self, digest: &str, bytes: Vec<u8>) -> Result<(), Error> {
-        let path = self.component_path(digest);
-        let write = move || -> std::io::Result<()> {
-            use std::io::Write;
-            if path.exists() {
-                return Ok(());
-            }
-            let temporary = path.with_extension("new");
-            let mut file = std::fs::File::create(&temporary)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &path)
-        };
-        tokio::task::spawn_blocking(write)
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
-            .map_err(|error| Error::Internal(format!("the component cannot be kept in {}: {error}", self.components.display())))
+impl Described {
+    /// As a provider with this grant.
+    fn with(self, grant: Grant, approved: bool) -> Provider {
+        let Self { component, manifest, form, connection_form } = self;
+        let component = component.granted(&grant.limits);
+        Provider {
+            state: if approved { ProviderState::Active } else { ProviderState::AwaitingApproval },
+            grant: Arc::new(grant),
+            digest: component.digest().to_owned(),
+            size: component.size(),
+            bundled: false,
+            pending: None,
+            builds: Vec::new(),
+            followed: None,
+            approved,
+            wish: manifest.hosts.clone().into(),
+            form: Some(form),
+            connection_form,
+            component: Some(component),
+            footprint: Arc::default(),
+            manifest,
+        }
     }
 }
 
@@ -507,7 +469,10 @@ impl Provider {
             digest: self.digest.clone(),
             size: self.size,
             bundled: self.bundled,
-            pending: None,
+            pending: self.pending.clone(),
+            builds: self.builds.clone(),
+            followed: self.followed.clone(),
+            approved: self.approved,
             wish: self.wish.clone(),
             form: self.form.clone(),
             connection_form: self.connection_form.clone(),
@@ -535,28 +500,32 @@ impl Provider {
         self.component.as_ref().map_or(runtime.limits(), Component::limits)
     }
 
+    /// Whether it delivers, or would if it were not paused: then a build that asks for more must not take its place.
+    fn serves(&self) -> bool {
+        self.component.is_some() && self.state != ProviderState::AwaitingApproval
+    }
+
+    /// Why its deliveries wait, for people, if they do.
+    pub fn waits(&self) -> Option<String> {
+        let id = &self.manifest.id;
+        match &self.state {
+            ProviderState::Active if self.component.is_some() => None,
+            ProviderState::Active => Some(format!("{id} is not loaded")),
+            ProviderState::AwaitingApproval => {
+                Some(format!("{id} waits for approval; approve it: postern provider approve {id}"))
+            }
+            ProviderState::Failed(reason) => Some(format!("{id} is not loaded: {reason}")),
+            ProviderState::Quarantined(_) => {
+                Some(format!("{id} is paused: it is quarantined; enable it: postern provider enable {id}"))
+            }
+            ProviderState::Disabled => Some(format!("{id} is paused: it is disabled; enable it: postern provider enable {id}")),
+            ProviderState::Loading => Some(format!("{id} is being loaded")),
+        }
+    }
+
     /// The version of the contract that it speaks, if it is loaded.
     pub fn contract(&self) -> Option<String> {
         self.component.as_ref().map(|component| component.contract().to_string())
-    }
-}
-
-fn provider(described: Described, grant: Grant, approved: bool, bundled: bool, pending: Option<Pending>) -> Provider {
-    let Described { component, manifest, form, connection_form } = described;
-    let component = component.granted(&grant.limits);
-    Provider {
-        state: if approved { ProviderState::Active } else { ProviderState::AwaitingApproval },
-        grant: Arc::new(grant),
-        digest: component.digest().to_owned(),
-        size: component.size(),
-        bundled,
-        pending,
-        wish: manifest.hosts.clone().into(),
-        form: Some(form),
-        connection_form,
-        component: Some(component),
-        footprint: Arc::default(),
-        manifest,
     }
 }
 

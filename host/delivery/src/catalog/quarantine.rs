@@ -37,6 +37,7 @@ impl Catalog {
     /// # Errors
     /// There is none of this id, or what keeps it from delivering is something else.
     pub async fn enable_provider(&self, id: &ProviderId) -> Result<(), Error> {
+        self.settled(id).await;
         let _changing = self.changing.lock().await;
         let provider = self.provider(id)?;
         match &provider.state {
@@ -44,6 +45,7 @@ impl Catalog {
             ProviderState::Quarantined(_) | ProviderState::Disabled => {
                 self.set_state("enable", &provider, ProviderState::Active, Vec::new()).await
             }
+            ProviderState::Loading => Err(Error::Conflict(format!("{id} is being loaded; try again"))),
             ProviderState::AwaitingApproval => {
                 Err(Error::Conflict(format!("{id} waits for approval; approve it: postern provider approve {id}")))
             }
@@ -58,6 +60,7 @@ impl Catalog {
     /// # Errors
     /// There is none of this id, or it does not deliver anyway.
     pub async fn disable_provider(&self, id: &ProviderId) -> Result<(), Error> {
+        self.settled(id).await;
         let _changing = self.changing.lock().await;
         let provider = self.provider(id)?;
         match &provider.state {
@@ -65,17 +68,14 @@ impl Catalog {
             ProviderState::Active | ProviderState::Quarantined(_) => {
                 self.set_state("disable", &provider, ProviderState::Disabled, Vec::new()).await
             }
-            ProviderState::AwaitingApproval | ProviderState::Failed(_) => {
+            ProviderState::AwaitingApproval | ProviderState::Failed(_) | ProviderState::Loading => {
                 Err(Error::Conflict(format!("{id} does not deliver as it is; there is nothing to disable")))
             }
         }
     }
 
     async fn set_state(&self, verb: &str, provider: &Provider, state: ProviderState, events: Vec<NewEvent>) -> Result<(), Error> {
-        let changed = Provider { state, pending: provider.pending.clone(), ..provider.again() };
-        self.save_provider_announced(verb, &changed, provider.pending.clone(), events).await?;
-        self.install(changed);
-        Ok(())
+        self.put_provider_announced(verb, Provider { state, ..provider.again() }, events).await
     }
 
     /// The last trap of a provider, with its backtrace.

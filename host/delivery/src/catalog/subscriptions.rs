@@ -19,6 +19,7 @@ use postern_events::settings::Secrets;
 use postern_runtime::SettingsKind;
 use postern_store::Kind;
 use schemars::JsonSchema;
+use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ pub struct SubscriptionInput {
     pub description: Option<String>,
     /// Who delivers.
     pub provider_id: ProviderId,
+    /// The version of the provider that delivers, whatever is in force: one of those that are kept. None: what is in force.
+    #[serde(default)]
+    pub provider_version: Option<Version>,
     /// The connection, if the provider has connections.
     #[serde(default)]
     pub connection_id: Option<ConnectionId>,
@@ -182,8 +186,15 @@ impl Catalog {
     /// # Errors
     /// Something in it does not fit; each place is named.
     pub async fn create_subscription(&self, input: SubscriptionInput) -> Result<Arc<Prepared>, Error> {
+        let provider = input.provider_id.clone();
+        self.settled(&provider).await;
+        if let Some(version) = &input.provider_version {
+            self.load_pin(&provider, version).await?;
+        }
         let _changing = self.changing.lock().await;
-        self.save(SubscriptionId::generate(), input, None, None, None).await
+        let saved = self.save(SubscriptionId::generate(), input, None, None, None).await;
+        self.release_pins(&provider);
+        saved
     }
 
     /// Changes a subscription by a JSON merge patch (RFC 7396): what is absent stays, null clears, a secret's mark
@@ -198,7 +209,8 @@ impl Catalog {
         patch: Value,
         expected: Option<u64>,
     ) -> Result<Arc<Prepared>, Error> {
-        let retried = self.forward_again(RecordId::Subscription(id)).await?;
+        let pin = self.pin_of_change(id, &patch).await?;
+        let retried = self.forward_again(RecordId::Subscription(id), pin).await?;
         let _changing = self.changing.lock().await;
         let mut current = self.subscription(id)?;
         super::check_revision("subscription", current.revision, expected)?;
@@ -218,6 +230,7 @@ impl Catalog {
             name: subscription.name.clone(),
             description: subscription.description.clone(),
             provider_id: subscription.provider_id.clone(),
+            provider_version: subscription.provider_version.clone(),
             connection_id: subscription.connection_id,
             provider_config: subscription.provider_config.clone(),
             events: subscription.events.clone(),
@@ -239,7 +252,26 @@ impl Catalog {
                 vec![Violation::new("/tenant", "a subscription stays in its tenant")],
             ));
         }
-        self.save(id, input, Some(subscription.created_at), Some(&current), stuck).await
+        let providers = [subscription.provider_id.clone(), input.provider_id.clone()];
+        let saved = self.save(id, input, Some(subscription.created_at), Some(&current), stuck).await;
+        providers.iter().for_each(|provider| self.release_pins(provider));
+        saved
+    }
+
+    /// Which version of the provider a change pins, or that it pins none any more; none if it does not say. What it pins is
+    /// loaded then.
+    async fn pin_of_change(&self, id: SubscriptionId, patch: &Value) -> Result<Option<Option<Version>>, Error> {
+        let current = self.subscription(id)?;
+        let provider = patch.get("providerId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let provider: ProviderId = provider.unwrap_or_else(|| current.subscription.provider_id.clone());
+        self.settled(&provider).await;
+        // What is no version is refused with its place when the change is read.
+        let pin = patch.get("providerVersion").and_then(|pin| Option::<Version>::deserialize(pin).ok());
+        if let Some(Some(version)) = &pin {
+            self.load_pin(&provider, version).await?;
+        }
+        // Another provider's settings are no older ones of this.
+        Ok(pin.filter(|_| provider == current.subscription.provider_id))
     }
 
     /// Removes a subscription. What is queued for it is not delivered any more.
@@ -248,6 +280,7 @@ impl Catalog {
     /// There is none of this id.
     pub async fn delete_subscription(&self, id: SubscriptionId, expected: Option<u64>) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
+        let provider = self.subscription(id)?.subscription.provider_id.clone();
         super::check_revision("subscription", self.subscription(id)?.revision, expected)?;
         self.remove(Kind::Subscription, id).await?;
         {
@@ -255,6 +288,7 @@ impl Catalog {
             subscriptions.by_id.remove(&id);
             subscriptions.index.remove(id);
         }
+        self.release_pins(&provider);
         self.tell_changed();
         // What waits behind a failure is withdrawn like the rest.
         self.store.release_holds(id).await?;
@@ -333,9 +367,16 @@ impl Catalog {
     ) -> Result<Arc<Prepared>, Error> {
         let mut violations = super::check_names(&input.name, input.description.as_deref());
         let refuse = |violations| Error::invalid("the subscription is not saved", violations);
-        let Ok(provider) = self.provider(&input.provider_id) else {
-            violations.push(Violation::new("/providerId", format!("there is no provider `{}`", input.provider_id)));
+        if let Err(error) = self.provider(&input.provider_id) {
+            violations.push(Violation::new("/providerId", error.to_string()));
             return Err(refuse(violations));
+        }
+        let provider = match self.pinnable(&input) {
+            Ok(provider) => provider,
+            Err(message) => {
+                violations.push(Violation::new("/providerVersion", message));
+                return Err(refuse(violations));
+            }
         };
         let Some(form) = &provider.form else {
             violations.push(Violation::new(
@@ -380,6 +421,7 @@ impl Catalog {
             name: input.name,
             description: input.description,
             provider_id: input.provider_id,
+            provider_version: input.provider_version,
             connection_id: input.connection_id,
             provider_config,
             config_version,
@@ -412,6 +454,23 @@ impl Catalog {
             self.store.release_holds(id).await?;
         }
         Ok(prepared)
+    }
+
+    /// The build that a subscription is to get; or why it cannot have what it pins.
+    fn pinnable(&self, input: &SubscriptionInput) -> Result<Arc<Provider>, String> {
+        let provider = self.provider(&input.provider_id).map_err(|error| error.to_string())?;
+        let Some(version) = &input.provider_version else { return Ok(provider) };
+        if provider.bundled {
+            return Err(format!(
+                "{} comes with the program, which has one version of it; it cannot be pinned",
+                input.provider_id
+            ));
+        }
+        if !provider.builds.iter().any(|build| build.version == *version) {
+            let kept: Vec<_> = provider.builds.iter().map(|build| build.version.to_string()).collect();
+            return Err(format!("version {version} of {} is not kept; these are: {}", input.provider_id, kept.join(", ")));
+        }
+        self.build_of(&input.provider_id, Some(version)).map_err(|error| error.to_string())
     }
 
     /// A provider that has connections needs one, of the same tenant.
@@ -473,7 +532,7 @@ impl Catalog {
     /// why its settings could not be brought forward, if that was tried.
     fn prepare(&self, stored: Stored, revision: u64, stuck: Option<String>) -> Prepared {
         let id = stored.subscription.id.to_string();
-        let Readied { opened, problem, standing } = self.ready(&stored.subscription.provider_id, stored.old(&id), stuck);
+        let Readied { opened, problem, standing } = self.ready(self.serving(&stored.subscription), stored.old(&id), stuck);
         let subscription = stored.subscription;
         let rules = Rules::compile(subscription.filter.as_deref(), subscription.entity_key.as_deref());
         let (rules, unfit) = rules.map_or_else(|unfit| (Rules::default(), Some(unfit[0].to_string())), |rules| (rules, None));

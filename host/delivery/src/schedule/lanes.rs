@@ -23,8 +23,8 @@ pub struct Lane {
     pub quota: Option<Quota>,
     /// How fast all that use the connection may deliver together.
     pub connection_quota: Option<Quota>,
-    /// Whether nothing is to be attempted until the catalog changes.
-    pub paused: bool,
+    /// Why nothing is to be attempted until the catalog changes, for people; none if something may be.
+    pub paused: Option<Arc<str>>,
 }
 
 /// Where the schedule learns about subscriptions.

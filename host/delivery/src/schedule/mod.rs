@@ -371,7 +371,7 @@ impl Scheduler {
     fn obstacle(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Standing> {
         let subscription = self.subscriptions.get_mut(&id)?;
         let lane = subscription.lane.clone();
-        if lane.paused {
+        if lane.paused.is_some() {
             return Some(Standing::Behind(Obstacle::Catalog));
         }
         if subscription.in_flight >= self.limits.per_subscription {

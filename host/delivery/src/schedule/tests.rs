@@ -34,7 +34,7 @@ fn lane(tenant: &str, destination: &str) -> Lane {
         connection: None,
         quota: None,
         connection_quota: None,
-        paused: false,
+        paused: None,
     }
 }
 
@@ -162,7 +162,7 @@ fn traps_in_a_row_of_one_build_quarantine_its_provider_and_a_pause_ends_with_a_c
     };
     assert_eq!(run(&[true, true, false, true, true]), []);
     assert_eq!(run(&[true]), [Change::Quarantine("postern.webhook".parse().unwrap(), "a".into())]);
-    world.change(id, Lane { paused: true, ..lane("a", "https://a:443") });
+    world.change(id, Lane { paused: Some("a is paused".into()), ..lane("a", "https://a:443") });
     assert!(scheduler.pick(at(1), &world, 1).is_empty());
     assert!(scheduler.waits_for(id, at(1)).unwrap().contains("paused"));
     world.change(id, lane("a", "https://a:443"));
@@ -273,6 +273,7 @@ proptest! {
                 Action::Wait(millis) => now += millis,
                 Action::Look => scheduler.look_around(at(now)),
                 Action::Pause(n, paused) => {
+                    let paused = paused.then(|| "it is paused".into());
                     let changed = Lane { paused, ..(*world.lane(ids[n])).clone() };
                     world.change(ids[n], changed);
                 }
@@ -303,7 +304,7 @@ proptest! {
         }
         // Once everything works, everything is attempted.
         for id in &ids {
-            let lane = Lane { paused: false, ..(*world.lane(*id)).clone() };
+            let lane = Lane { paused: None, ..(*world.lane(*id)).clone() };
             world.change(*id, lane);
         }
         for _ in 0..10_000 {

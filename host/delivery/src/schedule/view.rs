@@ -120,7 +120,7 @@ impl Scheduler {
                     format!("as many deliveries as may be are on their way to {name}, or to slow destinations together")
                 }
                 Obstacle::Provider(id) => format!("as many calls of {id} as may be are running"),
-                Obstacle::Catalog => format!("{} is paused", subscription.lane.provider),
+                Obstacle::Catalog => subscription.lane.paused.as_deref()?.to_owned(),
             }),
         }
     }

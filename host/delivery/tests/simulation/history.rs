@@ -321,7 +321,7 @@ impl History {
                 for lane in 0..SUBSCRIPTIONS {
                     let known = self.world.of(lane);
                     if known.provider == provider && known.build.as_ref() == Some(&build) {
-                        self.world.change(lane, |lane| lane.paused = true);
+                        self.world.change(lane, |lane| lane.paused = Some("it is paused".into()));
                     }
                 }
             }
@@ -358,7 +358,7 @@ impl History {
     fn change(&mut self, lane: usize, change: Change) {
         let settings = &mut self.settings[lane];
         match change {
-            Change::Paused(paused) => self.world.change(lane, |lane| lane.paused = paused),
+            Change::Paused(paused) => self.world.change(lane, |lane| lane.paused = paused.then(|| "it is paused".into())),
             Change::Enabled(enabled) => settings.enabled = enabled,
             Change::Quota(quota) => {
                 let quota = quota.map(|(deliveries, millis)| Quota { deliveries, per: Duration::from_millis(millis) });
@@ -375,7 +375,7 @@ impl History {
                 let (provider, build): (_, Arc<str>) = (self.world.of(lane).provider.clone(), self.builds.to_string().into());
                 for other in 0..SUBSCRIPTIONS {
                     if self.world.of(other).provider == provider {
-                        self.world.change(other, |lane| (lane.build, lane.paused) = (Some(build.clone()), false));
+                        self.world.change(other, |lane| (lane.build, lane.paused) = (Some(build.clone()), None));
                     }
                 }
             }

@@ -79,7 +79,7 @@ fn lane(number: usize, shared: ConnectionId) -> Lane {
         connection: None,
         quota: None,
         connection_quota: None,
-        paused: false,
+        paused: None,
     };
     let second = Duration::from_secs(1);
     match number {

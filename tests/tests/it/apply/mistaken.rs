@@ -69,7 +69,7 @@ eventTypes:
     let texts = [
         "5 mistakes",
         "x.yaml:4:5: unknown field `providerID`",
-        "`providerId`, `connection`,",
+        "`providerId`, `providerVersion`, `connection`,",
         "x.yaml:9:5: connectionId: a subscription refers to its connection by name",
         "x.yaml:15:5: filter: ",
         "x.yaml:21:22: payloadSchema/type: ",

@@ -12,6 +12,7 @@ use postern_store::transfer::{self, COMPONENTS};
 use postern_store::vault::{VaultError, status};
 use postern_store::{Embedded, Kind, Store};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// So many problems are printed for people; `--json` prints more.
@@ -117,7 +118,9 @@ async fn beside(config: &Config, store: &Embedded) -> Result<Beside> {
         let provider: Value = serde_json::from_str(&document.body).unwrap_or_default();
         let bundled = provider["bundled"] == true;
         let own = provider["digest"].as_str().filter(|_| !bundled);
-        for digest in own.into_iter().chain(provider["pending"]["digest"].as_str()) {
+        let builds = provider["builds"].as_array().into_iter().flatten().filter_map(|build| build["digest"].as_str());
+        let needed: BTreeSet<_> = own.into_iter().chain(provider["pending"]["digest"].as_str()).chain(builds).collect();
+        for digest in needed {
             if !kept.iter().any(|kept| kept == digest) {
                 let reason = format!("its component is missing: there is no {COMPONENTS}/{digest}.wasm; add it again");
                 found.problem(format!("provider {}", document.id), reason);
