@@ -8,6 +8,7 @@
 //! ```
 
 mod error;
+mod link;
 mod request;
 mod response;
 mod retry_after;
