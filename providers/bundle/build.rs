@@ -18,6 +18,7 @@ const PROVIDERS: &[Guest] = &[
     guest!("pagerduty"),
     guest!("slack"),
     guest!("teams"),
+    guest!("telegram"),
     guest!("webhook"),
 ];
 

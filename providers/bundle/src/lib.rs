@@ -33,6 +33,7 @@ pub static PROVIDERS: &[Bundled] = &[
     bundled!("pagerduty"),
     bundled!("slack"),
     bundled!("teams"),
+    bundled!("telegram"),
     bundled!("webhook"),
 ];
 
