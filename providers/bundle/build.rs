@@ -19,6 +19,7 @@ const PROVIDERS: &[Guest] = &[
     guest!("slack"),
     guest!("teams"),
     guest!("telegram"),
+    guest!("webex"),
     guest!("webhook"),
 ];
 

@@ -34,6 +34,7 @@ pub static PROVIDERS: &[Bundled] = &[
     bundled!("slack"),
     bundled!("teams"),
     bundled!("telegram"),
+    bundled!("webex"),
     bundled!("webhook"),
 ];
 
