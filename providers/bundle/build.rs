@@ -13,6 +13,7 @@ macro_rules! guest {
 #[rustfmt::skip]
 const PROVIDERS: &[Guest] = &[
     guest!("discord"),
+    guest!("jira"),
     guest!("mattermost"),
     guest!("opsgenie"),
     guest!("pagerduty"),
