@@ -15,6 +15,7 @@ const PROVIDERS: &[Guest] = &[
     guest!("discord"),
     guest!("jira"),
     guest!("mattermost"),
+    guest!("ntfy"),
     guest!("opsgenie"),
     guest!("pagerduty"),
     guest!("slack"),

@@ -30,6 +30,7 @@ pub static PROVIDERS: &[Bundled] = &[
     bundled!("discord"),
     bundled!("jira"),
     bundled!("mattermost"),
+    bundled!("ntfy"),
     bundled!("opsgenie"),
     bundled!("pagerduty"),
     bundled!("slack"),
