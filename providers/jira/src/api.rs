@@ -3,37 +3,13 @@
 use crate::connection::Connection;
 use crate::errors;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+pub(crate) use postern_provider::http::Refusal;
 use postern_provider::http::{Request, Response};
 use postern_provider::prelude::*;
 use serde::de::DeserializeOwned;
 
 /// Everything but what RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What Jira refused.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// The status; none where there was no answer, or one that could not be read.
-    pub(crate) status: Option<u16>,
-    pub(crate) failure: Failure,
-}
-
-impl Refusal {
-    /// What `map_err` needs.
-    pub(crate) fn into_failure(self) -> Failure {
-        self.failure
-    }
-
-    pub(crate) fn context(self, doing: &str) -> Failure {
-        self.failure.context(doing)
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self { status: None, failure }
-    }
-}
 
 /// Reads a resource.
 pub(crate) fn get<T: DeserializeOwned>(connection: &Connection, path: &str) -> Result<T, Refusal> {
@@ -58,11 +34,11 @@ pub(crate) fn put(connection: &Connection, path: &str, body: &impl Serialize) ->
 /// Email and token as Basic credentials: <https://developer.atlassian.com/cloud/jira/platform/basic-auth-for-rest-apis/>.
 fn send(connection: &Connection, request: Request) -> Result<Response, Refusal> {
     let request = request.basic(&connection.email, &connection.api_token).header("Accept", "application/json");
-    let response = request.send().map_err(Failure::from)?;
+    let response = request.send()?;
     if response.is_success() {
         return Ok(response);
     }
-    Err(Refusal { status: Some(response.status), failure: errors::failure(&response) })
+    Err(Refusal::of(&response, errors::failure(&response)))
 }
 
 /// A page of a list. Pages say where the list ends by `isLast` or by `total`.

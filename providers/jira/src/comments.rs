@@ -13,7 +13,7 @@ const NEWEST: usize = 100;
 pub(crate) fn add(connection: &Connection, key: &str, body: &Value, delivery: &str) -> Result<(), Failure> {
     let comment = json!({ "body": body, "properties": issue::mark(delivery) });
     api::post_only(connection, &format!("issue/{}/comment", api::encoded(key)), &comment)
-        .map_err(|refusal| refusal.context(&format!("commenting on {key}")))
+        .map_err(|refusal| refusal.context(format!("commenting on {key}")))
 }
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ pub(crate) fn has(connection: &Connection, key: &str, delivery: &str) -> Result<
         values: Vec<Comment>,
     }
     let path = format!("issue/{}/comment?orderBy=-created&maxResults={NEWEST}", api::encoded(key));
-    let doing = |refusal: api::Refusal| refusal.context(&format!("reading the comments on {key}"));
+    let doing = |refusal: api::Refusal| refusal.context(format!("reading the comments on {key}"));
     let OfIssue { comments } = api::get(connection, &path).map_err(doing)?;
     let ids: Vec<u64> = comments.iter().filter_map(|comment| comment.id.parse().ok()).collect();
     if ids.is_empty() {

@@ -36,7 +36,7 @@ pub(crate) fn run(settings: &Settings<Config, Connection>) -> Result<String, Fai
     let Some(config) = &settings.config else { return Ok(signed_in) };
     may(connection, config)?;
     let listing = metadata::create_fields(connection, &config.project, &config.issue_type)
-        .map_err(|refusal| refusal.context(&format!("{signed_in}, but reading the fields of {} failed", config.project)))?;
+        .map_err(|refusal| refusal.context(format!("{signed_in}, but reading the fields of {} failed", config.project)))?;
     let problems = fields::problems(config, &listing.entries);
     if !listing.more && !problems.is_empty() {
         return Err(Failure::never(format!("{signed_in}, but issues cannot be made so: {}", problems.join("; "))));
@@ -62,7 +62,7 @@ fn may(connection: &Connection, config: &Config) -> Result<(), Failure> {
     let by = if config.project.starts_with(|first: char| first.is_ascii_digit()) { "projectId" } else { "projectKey" };
     let path = format!("mypermissions?{by}={}&permissions={}", config.project, needed.join(","));
     let Permissions { permissions } = api::get(connection, &path)
-        .map_err(|refusal| refusal.context(&format!("reading the permissions in {}", config.project)))?;
+        .map_err(|refusal| refusal.context(format!("reading the permissions in {}", config.project)))?;
     let missing: Vec<_> =
         permissions.values().filter(|permission| !permission.have_permission).map(|it| it.name.as_str()).collect();
     match missing.is_empty() {

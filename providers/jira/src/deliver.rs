@@ -92,7 +92,7 @@ fn create(delivery: &Jira, connection: &Connection) -> Result<Receipt, Failure> 
     }
     let body = json!({ "fields": fields, "properties": issue::mark(&delivery.id) });
     let Created { key } = api::post(connection, "issue", &body)
-        .map_err(|refusal| refusal.context(&format!("making an issue in {}", delivery.config.project)))?;
+        .map_err(|refusal| refusal.context(format!("making an issue in {}", delivery.config.project)))?;
     if delivery.test {
         // The entity keeps no issue that was only a test.
         log::info(format!("made {key}"));
@@ -146,5 +146,5 @@ fn update(delivery: &Jira, connection: &Connection, key: &str) -> Result<(), Fai
         body["update"] = json!({ "labels": mapped.labels.iter().map(|label| json!({ "add": label })).collect::<Vec<_>>() });
     }
     api::put(connection, &format!("issue/{}", api::encoded(key)), &body)
-        .map_err(|refusal| refusal.context(&format!("updating {key}")))
+        .map_err(|refusal| refusal.context(format!("updating {key}")))
 }

@@ -24,7 +24,7 @@ pub(crate) fn mapped(config: &Config, connection: &Connection) -> Result<Mapped,
     let filled: Vec<_> = config.fields.iter().filter(|mapping| !mapping.value.trim().is_empty()).collect();
     let known = if filled.iter().any(|mapping| is_asked_for(mapping)) {
         let listing = metadata::create_fields(connection, &config.project, &config.issue_type)
-            .map_err(|refusal| refusal.context(&format!("reading the fields of {}", config.project)))?;
+            .map_err(|refusal| refusal.context(format!("reading the fields of {}", config.project)))?;
         Some(listing.entries)
     } else {
         None

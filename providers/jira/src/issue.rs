@@ -138,7 +138,7 @@ fn get(connection: &Connection, key: &str) -> Result<Option<Issue>, Failure> {
             log::warn(format!("{key} is gone, or the account may not see it any more"));
             Ok(None)
         }
-        Err(refusal) => Err(refusal.context(&format!("reading {key}"))),
+        Err(refusal) => Err(refusal.context(format!("reading {key}"))),
     }
 }
 

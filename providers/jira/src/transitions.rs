@@ -36,7 +36,7 @@ pub(crate) fn go(connection: &Connection, issue: &Issue, to: &str, resolution: O
     }
     let path = format!("issue/{}/transitions", api::encoded(&issue.key));
     let Transitions { mut transitions } = api::get(connection, &format!("{path}?expand=transitions.fields"))
-        .map_err(|refusal| refusal.context(&format!("reading the transitions of {}", issue.key)))?;
+        .map_err(|refusal| refusal.context(format!("reading the transitions of {}", issue.key)))?;
     transitions.retain(|transition| transition.is_available != Some(false));
     let Some(transition) = wanted.choose(&transitions) else { return Ok(Some(not_there(issue, to, &transitions))) };
     let mut body = json!({ "transition": { "id": transition.id } });
@@ -44,7 +44,7 @@ pub(crate) fn go(connection: &Connection, issue: &Issue, to: &str, resolution: O
         body["fields"] = json!({ "resolution": { "name": resolution } });
     }
     api::post_only(connection, &path, &body)
-        .map_err(|refusal| refusal.context(&format!("the transition `{}` of {}", transition.name, issue.key)))?;
+        .map_err(|refusal| refusal.context(format!("the transition `{}` of {}", transition.name, issue.key)))?;
     Ok(None)
 }
 

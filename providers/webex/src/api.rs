@@ -1,27 +1,13 @@
 //! Webex's API: <https://developer.webex.com/docs/basics>.
 
 use crate::connection::Connection;
+pub(crate) use postern_provider::http::Refusal;
 use postern_provider::http::{Request, Response};
 use postern_provider::prelude::*;
 use postern_provider::text::one_line;
 
 /// "The requested resource is temporarily unavailable."
 const LOCKED: u16 = 423;
-
-/// An error by its status, and the failure that it means.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// The status, if there was an answer.
-    pub(crate) status: Option<u16>,
-    pub(crate) failure: Failure,
-}
-
-impl Refusal {
-    /// What `map_err` needs.
-    pub(crate) fn into_failure(self) -> Failure {
-        self.failure
-    }
-}
 
 /// An error's body. What stands in `errors` says more than `message`, or the same.
 #[derive(Deserialize)]
@@ -55,9 +41,8 @@ fn origin(connection: &Connection) -> &'static str {
 
 /// Sends a request by the connection's bot. An answer that is no success is an error.
 pub(crate) fn send(connection: &Connection, request: Request) -> Result<Response, Refusal> {
-    let response =
-        request.bearer(&connection.bot_token).send().map_err(|error| Refusal { status: None, failure: error.into() })?;
-    if response.is_success() { Ok(response) } else { Err(Refusal { status: Some(response.status), failure: failure(&response) }) }
+    let response = request.bearer(&connection.bot_token).send()?;
+    if response.is_success() { Ok(response) } else { Err(Refusal::of(&response, failure(&response))) }
 }
 
 fn failure(response: &Response) -> Failure {

@@ -82,5 +82,5 @@ fn edit(connection: &Connection, message: &Message, first: &Posted) -> Result<Po
 
 fn sent(connection: &Connection, request: Request) -> Result<Posted, Refusal> {
     let response = api::send(connection, request)?;
-    response.json().map_err(|failure| Refusal { status: None, failure })
+    response.json().map_err(Refusal::from)
 }
