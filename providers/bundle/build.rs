@@ -13,6 +13,7 @@ macro_rules! guest {
 #[rustfmt::skip]
 const PROVIDERS: &[Guest] = &[
     guest!("discord"),
+    guest!("github-issues"),
     guest!("jira"),
     guest!("mattermost"),
     guest!("ntfy"),

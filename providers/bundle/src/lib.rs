@@ -28,6 +28,7 @@ macro_rules! bundled {
 #[rustfmt::skip]
 pub static PROVIDERS: &[Bundled] = &[
     bundled!("discord"),
+    bundled!("github-issues"),
     bundled!("jira"),
     bundled!("mattermost"),
     bundled!("ntfy"),

@@ -143,8 +143,8 @@ pub fn escape_as_entity(character: char, escaped: &mut String) {
     }
 }
 
-/// WORD JOINER: it has no width and belongs to no name.
-const JOINER: char = '\u{2060}';
+/// WORD JOINER: it has no width and belongs to no name, so it parts a mark from what it would mark.
+pub const JOINER: char = '\u{2060}';
 
 /// Parts an `@` from what follows by a WORD JOINER, which has no width: `@all` reads the same and mentions nobody. For targets
 /// that have no escape for mentions. An `@` behind a letter or a digit is that of an e-mail address and stays.
