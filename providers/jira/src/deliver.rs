@@ -55,7 +55,7 @@ fn earlier(delivery: &Jira, connection: &Connection, current: Option<&Issue>) ->
     let Some(current) = current else { return Ok(None) };
     let done = current.is_made_by(&delivery.id)
         || (delivery.config.later_events == LaterEvents::Comment && comments::has(connection, &current.key, &delivery.id)?);
-    Ok(done.then(|| current.receipt()))
+    Ok(done.then(|| receipt(delivery, current.key.clone())))
 }
 
 /// <https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/>, "Create issue".
@@ -94,11 +94,14 @@ fn create(delivery: &Jira, connection: &Connection) -> Result<Receipt, Failure> 
     let Created { key } = api::post(connection, "issue", &body)
         .map_err(|refusal| refusal.context(format!("making an issue in {}", delivery.config.project)))?;
     if delivery.test {
-        // The entity keeps no issue that was only a test.
         log::info(format!("made {key}"));
-        return Ok(Receipt::none());
     }
-    Ok(Receipt::with_external_id(key))
+    Ok(receipt(delivery, key))
+}
+
+/// The entity keeps no issue that was only a test.
+fn receipt(delivery: &Jira, key: String) -> Receipt {
+    if delivery.test { Receipt::none() } else { Receipt::with_external_id(key) }
 }
 
 fn change(delivery: &Jira, connection: &Connection, current: &Issue, phase: Phase) -> Result<Receipt, Failure> {

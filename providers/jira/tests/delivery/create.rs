@@ -182,6 +182,8 @@ fn a_trial_is_marked_and_leaves_the_entity_alone() {
     assert_eq!(issues[1].fields["summary"], "[Test] Disk full");
     assert!(issues[0].comments.is_empty());
     assert_ne!(issues[0].fields["labels"], issues[1].fields["labels"]);
+    assert_eq!(deliver(trial(json!({})).attempt(2)), Ok(Receipt::none()), "one that came through late likewise");
+    assert_eq!(fake.borrow().issues.len(), 2);
     deliver(trial(json!({})).id("delivery-3")).unwrap();
     assert_eq!(fake.borrow().issues[2].fields["summary"], "[Test] Incident created: Disk full");
 }
