@@ -13,10 +13,16 @@ macro_rules! guest {
 #[rustfmt::skip]
 const PROVIDERS: &[Guest] = &[
     guest!("discord"),
+    guest!("github-issues"),
+    guest!("jira"),
+    guest!("mattermost"),
+    guest!("ntfy"),
     guest!("opsgenie"),
     guest!("pagerduty"),
     guest!("slack"),
     guest!("teams"),
+    guest!("telegram"),
+    guest!("webex"),
     guest!("webhook"),
 ];
 

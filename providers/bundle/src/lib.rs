@@ -28,10 +28,16 @@ macro_rules! bundled {
 #[rustfmt::skip]
 pub static PROVIDERS: &[Bundled] = &[
     bundled!("discord"),
+    bundled!("github-issues"),
+    bundled!("jira"),
+    bundled!("mattermost"),
+    bundled!("ntfy"),
     bundled!("opsgenie"),
     bundled!("pagerduty"),
     bundled!("slack"),
     bundled!("teams"),
+    bundled!("telegram"),
+    bundled!("webex"),
     bundled!("webhook"),
 ];
 
@@ -44,7 +50,7 @@ mod tests {
         for provider in PROVIDERS {
             // A component's header: the magic number, version 13, layer 1.
             assert_eq!(provider.component[..8], *b"\0asm\x0d\0\x01\0", "{}", provider.name);
-            assert!(provider.component.len() < 512 * 1024, "{} has {} bytes", provider.name, provider.component.len());
+            assert!(provider.component.len() < 896 * 1024, "{} has {} bytes", provider.name, provider.component.len());
         }
     }
 }

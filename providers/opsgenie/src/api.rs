@@ -3,6 +3,7 @@
 //! What changes alerts is worked on later: 202 says that a request is well-formed, and "Get Request Status" what became of it.
 
 use crate::connection::Connection;
+pub(crate) use postern_provider::http::Refusal;
 use postern_provider::http::{Request, Response};
 use postern_provider::prelude::*;
 use postern_provider::text::one_line;
@@ -16,26 +17,6 @@ const QUESTIONS: u32 = 2;
 
 /// How long one such question may take, so that no delivery lasts long because of them.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// An answer that is none of success.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// Its status; 0 where there is no answer.
-    pub(crate) status: u16,
-    pub(crate) failure: Failure,
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self { status: 0, failure }
-    }
-}
-
-impl From<http::Error> for Refusal {
-    fn from(error: http::Error) -> Self {
-        Failure::from(error).into()
-    }
-}
 
 /// What an error's answer has: `{"message": "…", "errors": {"priority": "should be one of …"}, "took": 0.1, "requestId": "…"}`.
 #[derive(Default, Deserialize)]
@@ -139,7 +120,7 @@ pub(crate) fn status(connection: &Connection, request: &str) -> Result<Option<Ou
     let question = http::get(url(connection, &format!("/v2/alerts/requests/{request}"))).timeout(PATIENCE);
     let status = match send(connection, question) {
         Ok(response) => response.json::<Data<Status>>()?.data,
-        Err(refusal) if refusal.status == 404 => return Ok(None),
+        Err(refusal) if refusal.status == Some(404) => return Ok(None),
         Err(refusal) => return Err(refusal.failure),
     };
     Ok(Some(match status.is_success.or(status.success) {
@@ -166,7 +147,7 @@ fn send(connection: &Connection, request: Request) -> Result<Response, Refusal> 
     if let Some(advice) = advice(response.status) {
         failure.message.push_str(advice);
     }
-    Err(Refusal { status: response.status, failure })
+    Err(Refusal::of(&response, failure))
 }
 
 /// By the table of <https://docs.opsgenie.com/docs/response>.

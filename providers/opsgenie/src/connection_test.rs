@@ -16,7 +16,7 @@ pub(crate) fn run(settings: &Settings<Config, Connection>) -> Result<String, Fai
     let tried = format!("{name} takes changes of alerts with this key (one that does not exist was closed)");
     let request = match api::post(connection, &format!("/{NO_ALERT}/close?identifierType=alias"), &body) {
         Ok(request) => request,
-        Err(refusal) if refusal.status == 404 => return Ok(tried),
+        Err(refusal) if refusal.status == Some(404) => return Ok(tried),
         Err(refusal) => return Err(refusal.failure),
     };
     match api::outcome(connection, request) {

@@ -63,7 +63,7 @@ impl Task<'_> {
         }
         let outcome = match api::post(self.connection, path, &alert::note(self.delivery, &self.notice)) {
             Ok(request) => api::outcome(self.connection, request),
-            Err(refusal) if refusal.status == 404 => Outcome::Failed(format!("alert does not exist: {}", refusal.failure)),
+            Err(refusal) if refusal.status == Some(404) => Outcome::Failed(format!("alert does not exist: {}", refusal.failure)),
             Err(refusal) => return Err(refusal.failure),
         };
         match (outcome, action) {

@@ -75,7 +75,7 @@ fn users(connection: &Connection, fits: impl Fn(&Entry) -> bool) -> Result<Vec<E
 /// These need a right that creating alerts does not: <https://docs.opsgenie.com/docs/api-access-management>.
 fn read(connection: &Connection, path: &str) -> Result<Data<Vec<Entry>>, Failure> {
     api::get(connection, path).map_err(|refusal| match refusal.status {
-        403 => refusal.failure.context("listing needs a key with access to configurations; without it, enter names yourself"),
+        Some(403) => refusal.context("listing needs a key with access to configurations; without it, enter names yourself"),
         _ => refusal.failure,
     })
 }

@@ -39,7 +39,7 @@ pub(crate) fn find(delivery: &Delivery<Config, Connection>) -> Result<Option<Rec
     };
     match found {
         Ok(receipt) => Ok(receipt),
-        Err(refusal) if refusal.status == 404 => Ok(None),
+        Err(refusal) if refusal.status == Some(404) => Ok(None),
         Err(refusal) if refusal.failure.retry == Retry::Never => {
             log::warn(format!("an earlier attempt's effect cannot be looked for: {}", refusal.failure));
             Ok(None)

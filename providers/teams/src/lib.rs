@@ -14,6 +14,7 @@
 //! | `connection`, `config` | the settings and their schemas |
 //! | `message` | which card is posted, and that it fits |
 //! | `card` | the usual card |
+//! | `markdown` | values in a text of Markdown |
 //! | `workflow` | posts, and reads the answer |
 //! | `errors` | what a workflow's errors mean |
 
@@ -21,6 +22,7 @@ mod card;
 mod config;
 mod connection;
 mod errors;
+mod markdown;
 mod message;
 mod workflow;
 

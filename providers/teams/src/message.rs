@@ -3,8 +3,9 @@
 use crate::card;
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::markdown::escape;
 use postern_provider::prelude::*;
-use postern_provider::text::Limit;
+use postern_provider::text::{Limit, escaped_anew};
 use serde_json::{Value, json};
 
 /// A message may have about 28 KB: <https://learn.microsoft.com/connectors/teams>, known issues. The page does not say in which
@@ -32,7 +33,10 @@ pub(crate) fn of(delivery: &Delivery<Config, Connection>) -> Result<Value, Failu
                 ))
             })
         }
-        (None, Some(text)) => fit(|longest| card::markdown(&Limit::characters(longest).shorten(text))).ok_or_else(unfit),
+        (None, Some(text)) => {
+            let text = escaped_anew(text, escape);
+            fit(|longest| card::markdown(&Limit::characters(longest).shorten(&text))).ok_or_else(unfit)
+        }
         (None, None) => {
             let notice = delivery.notice();
             let source = format!("{} · {} · {}", delivery.event.event_id, notice.time, delivery.subscription.name);

@@ -8,11 +8,14 @@
 //! ```
 
 mod error;
+mod link;
+mod refusal;
 mod request;
 mod response;
 mod retry_after;
 
 pub use error::{Error, ErrorKind};
+pub use refusal::Refusal;
 pub use request::Request;
 pub use response::Response;
 pub use retry_after::seconds;

@@ -156,7 +156,7 @@ impl Notice {
         }
     }
 
-    /// What is seen first, from across the room: a coloured mark.
+    /// What is seen first, from across the room: a coloured circle for the severity, or a tick for what is over.
     pub fn sign(&self) -> &'static str {
         match (self.phase, self.severity) {
             (Phase::Resolved, _) => "✅",

@@ -74,15 +74,15 @@ impl Limit {
 
     fn cut(self, text: &str, escape: impl Fn(char, &mut String)) -> String {
         let Some(room) = self.most.checked_sub(self.length(MARK.encode_utf8(&mut [0; 4]))) else { return String::new() };
-        let (mut kept, mut used, mut piece) = (String::new(), 0, String::new());
+        let (mut kept, mut used) = (String::new(), 0);
         for character in text.chars() {
-            piece.clear();
-            escape(character, &mut piece);
-            used += self.length(&piece);
+            let before = kept.len();
+            escape(character, &mut kept);
+            used += self.length(&kept[before..]);
             if used > room {
+                kept.truncate(before);
                 break;
             }
-            kept.push_str(&piece);
         }
         kept.truncate(kept.trim_end().len());
         kept.push(MARK);
@@ -121,6 +121,65 @@ pub fn escape_markdown(character: char, escaped: &mut String) {
 /// A key must not be shortened: two that differ only in what was cut would be one.
 pub fn digest(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes what any kind of Markdown reads as a mark, inside a line or at its beginning, as a numeric entity.
+///
+/// Every kind decodes these, since Markdown is made into HTML. A backslash is read everywhere by CommonMark alone: others know it
+/// before some characters, and show it before the rest.
+pub fn escape_as_entity(character: char, escaped: &mut String) {
+    let line = || escaped.rsplit('\n').next().unwrap_or_default();
+    let is_mark = match character {
+        '&' | '<' | '>' | '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '|' | '$' | ':' => true,
+        '#' | '+' | '-' | '=' => line().trim().is_empty(),
+        // `1. ` begins a list.
+        '.' | ')' => !line().is_empty() && line().bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
+    if is_mark {
+        escaped.push_str(&format!("&#{};", u32::from(character)));
+    } else {
+        escaped.push(character);
+    }
+}
+
+/// WORD JOINER: it has no width and belongs to no name, so it parts a mark from what it would mark.
+pub const JOINER: char = '\u{2060}';
+
+/// Parts an `@` from what follows by a WORD JOINER, which has no width: `@all` reads the same and mentions nobody. For targets
+/// that have no escape for mentions. An `@` behind a letter or a digit is that of an e-mail address and stays.
+pub fn escape_mention(character: char, escaped: &mut String) {
+    let mentions = character == '@' && !escaped.ends_with(char::is_alphanumeric);
+    escaped.push(character);
+    if mentions {
+        escaped.push(JOINER);
+    }
+}
+
+/// Both [`escape_markdown`] and [`escape_mention`]: for targets that read `\@all` as a mention all the same.
+pub fn escape_markdown_and_mention(character: char, escaped: &mut String) {
+    let mentions = character == '@' && !escaped.ends_with(char::is_alphanumeric);
+    escape_markdown(character, escaped);
+    if mentions {
+        escaped.push(JOINER);
+    }
+}
+
+/// Escapes anew what is escaped already: every backslash with the ASCII punctuation behind it becomes what `escape` makes of
+/// that character.
+///
+/// In a template of Markdown, the host escapes the values like this. A target that reads more than CommonMark in a text, mentions
+/// say, wants more for them, and less for what the administrator wrote.
+pub fn escaped_anew(markdown: &str, escape: impl Fn(char, &mut String)) -> String {
+    let mut again = String::with_capacity(markdown.len());
+    let mut characters = markdown.chars().peekable();
+    while let Some(character) = characters.next() {
+        match characters.next_if(|next| character == '\\' && next.is_ascii_punctuation()) {
+            Some(punctuation) => escape(punctuation, &mut again),
+            None => again.push(character),
+        }
+    }
+    again
 }
 
 /// The text on one line: every run of white space and control characters becomes one space.
@@ -187,6 +246,31 @@ mod tests {
     fn markup_and_markdown_are_escaped() {
         assert_eq!(escaped("<a & b>", escape_markup), "&lt;a &amp; b&gt;");
         assert_eq!(escaped("# [x](y) ä", escape_markdown), "\\# \\[x\\]\\(y\\) ä");
+        assert_eq!(escaped("<a & @b>", escape_mention), "<a & @\u{2060}b>");
         assert_eq!(one_line(" a\r\n\tb \u{7}c "), "a b c");
+    }
+
+    #[test]
+    fn what_is_a_mark_somewhere_becomes_an_entity() {
+        let entity = |text| escaped(text, escape_as_entity);
+        assert_eq!(entity("<a & *b*> [c] 3-4 #5 1. e.g."), "&#60;a &#38; &#42;b&#42;&#62; &#91;c&#93; 3-4 #5 1. e.g.");
+        assert_eq!(entity("- a\n1. b\n12) c\n # d\n=\n--"), "&#45; a\n1&#46; b\n12&#41; c\n &#35; d\n&#61;\n&#45;-");
+        assert_eq!(Limit::characters(9).shorten_escaped("1. abcdef", escape_as_entity), "1&#46; a…");
+        assert_eq!(escaped_anew(r"**x**\: \*\-", escape_as_entity), "**x**&#58; &#42;-");
+    }
+
+    #[test]
+    fn a_mention_is_parted_and_an_address_is_not() {
+        assert_eq!(escaped("@all, (@ops) a@b.c ä@x", escape_mention), "@\u{2060}all, (@\u{2060}ops) a@b.c ä@x");
+        assert_eq!(escaped("_@all a@b", escape_markdown_and_mention), "\\_\\@\u{2060}all a\\@b");
+        let short = Limit::characters(6).shorten_escaped("@all @all", escape_mention);
+        assert_eq!(short, "@\u{2060}all…");
+    }
+
+    #[test]
+    fn only_what_was_escaped_is_escaped_anew() {
+        let anew = |text| escaped_anew(text, escape_markdown_and_mention);
+        assert_eq!(anew(r"**@ops** \@all \*"), "**@ops** \\@\u{2060}all \\*");
+        assert_eq!(anew(r"\\@ops \a \"), r"\\@ops \a \", "a backslash that is escaped itself escapes nothing");
     }
 }

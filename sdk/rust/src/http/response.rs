@@ -1,6 +1,6 @@
 //! An answer, and what its status means for a delivery.
 
-use super::retry_after;
+use super::{link, retry_after};
 use crate::text::{Limit, one_line};
 use crate::{Failure, clock};
 use serde::de::DeserializeOwned;
@@ -59,6 +59,14 @@ impl Response {
     /// How long the target asks to wait, at most a day.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after::parse(self.header("retry-after")?, self.header("date"), clock::now())
+    }
+
+    /// Where the header `Link` (RFC 8288) leads by a relation: `next` is the next page of many lists.
+    ///
+    /// The target chose it. The host lets no request go to a host that was not granted, wherever it leads.
+    pub fn link(&self, relation: &str) -> Option<&str> {
+        let mut links = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
+        links.find_map(|(_, value)| link::find(value, relation))
     }
 
     /// What an answer that is no success means, as far as HTTP says it:

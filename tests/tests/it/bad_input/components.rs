@@ -72,7 +72,7 @@ async fn exports_or_imports_of_other_types_than_the_contracts_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_larger_than_its_bound_is_refused_by_the_bounds_name() {
-    // The bundled providers must fit too; each has at most 512 KiB.
+    // The bundled provider that the harness loads must fit too.
     let daemon = Daemon::builder().config("[sandbox]\ncomponent-bytes = 600000").start().await;
     let answer = daemon.api.send(Method::POST, PATH, "application/wasm", vec![0; 600_001]).await.unwrap();
     assert_detail(&answer.problem(422, "invalid-component"), &["at most 600000", "[sandbox] component-bytes"]);
