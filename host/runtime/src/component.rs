@@ -90,6 +90,9 @@ pub(crate) fn limit(what: &'static str, setting: &'static str, limits: &Limits) 
 
 /// Reads a file and makes a component of it if it is a core module. What was compiled before is known to be valid.
 pub(crate) fn prepare(bytes: &[u8], limits: &Limits, valid: bool) -> Result<Prepared, LoadError> {
+    if bytes.len() > limits.component_bytes {
+        return Err(LoadError::TooLarge { size: bytes.len(), limit: limits.component_bytes });
+    }
     let component = if Parser::is_component(bytes) {
         bytes.to_vec()
     } else if Parser::is_core_wasm(bytes) {
@@ -269,8 +272,12 @@ fn embed_contract(module: &mut Vec<u8>) -> Result<(), LoadError> {
 mod tests {
     use super::*;
 
+    fn small() -> Limits {
+        Limits { component_bytes: 1 << 20, ..Limits::default() }
+    }
+
     fn refused(bytes: &[u8]) -> String {
-        match prepare(bytes, &Limits::default(), false) {
+        match prepare(bytes, &small(), false) {
             Ok(_) => panic!("it should have been refused"),
             Err(error) => error.to_string(),
         }
@@ -285,7 +292,7 @@ mod tests {
         assert!(refused(&wat::parse_str("(component)").unwrap()).contains("it exports nothing"));
         let mut cut = wat::parse_str("(component (core module (func)))").unwrap();
         cut.truncate(cut.len() - 3);
-        assert!(matches!(prepare(&cut, &Limits::default(), false), Err(LoadError::Invalid(_))));
+        assert!(matches!(prepare(&cut, &small(), false), Err(LoadError::Invalid(_))));
     }
 
     #[test]

@@ -130,9 +130,6 @@ impl Runtime {
     /// The file is no provider for this host; see [`LoadError`].
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {
         let size = bytes.len();
-        if size > self.0.limits.component_bytes {
-            return Err(LoadError::TooLarge { size, limit: self.0.limits.component_bytes });
-        }
         let started = std::time::Instant::now();
         let inner = self.0.clone();
         let (digest, prepared, known) = apart(move || inner.read(&bytes)).await??;
