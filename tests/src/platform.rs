@@ -1,6 +1,6 @@
 //! What most tests need before they come to their point.
 
-use crate::wait::until;
+use crate::wait::{COMPILING, until, until_within};
 use crate::{Answer, Daemon, HOSTILE};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -48,9 +48,9 @@ impl Daemon {
     /// The providers, when none of them is being loaded any more.
     ///
     /// # Panics
-    /// That takes too long.
+    /// That takes longer than [`COMPILING`].
     pub async fn loaded(&self) -> Vec<Value> {
-        until("all providers to be loaded", || async {
+        until_within(COMPILING, "all providers to be loaded", || async {
             let providers = self.api.items("/api/v1/providers").await;
             providers.iter().all(|provider| provider["state"] != "loading").then_some(providers)
         })
