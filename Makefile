@@ -1,5 +1,6 @@
 # The commands of this repository. `make demo` and `make test` need nothing done by hand before.
-# Needed on the machine: a Rust toolchain (rustup), a C compiler and make; for the tests also Python 3.10 or later.
+# Needed on the machine: a Rust toolchain (rustup), a C compiler and make; for the tests also Python 3.10 or later, and Node for
+# those of providers in JavaScript.
 
 CARGO ?= cargo
 POSTERN = target/debug/postern
@@ -13,6 +14,7 @@ demo: build
 ## Everything: format, lints, tests, documentation; and, where cargo-fuzz and a nightly toolchain are, a short run of each fuzz target.
 test: check build
 	@tests/schemathesis/prepare.sh
+	@CARGO="$(CARGO)" providers/examples/build.sh
 	$(CARGO) test --workspace --quiet
 	fuzz/run.sh 10
 

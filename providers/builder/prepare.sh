@@ -21,10 +21,6 @@ has_linker() {
     ls "$(rustc --print sysroot)"/lib/rustlib/*/bin/rust-lld /usr/bin/wasm-ld* 2>/dev/null | grep -q .
 }
 
-install() {
-    apt-get install --yes --quiet --no-install-recommends "$@" >/dev/null
-}
-
 by_toolchain() {
     echo "Providers are compiled by the toolchain in use, which has $target."
     exit 0
@@ -46,10 +42,8 @@ fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     has_linker || packages="$packages lld"
     echo "Installing $packages, to compile providers to WebAssembly"
-    export DEBIAN_FRONTEND=noninteractive
-    # The lists may be missing or old: then fetch them and try once more.
     # shellcheck disable=SC2086 # one word for each package
-    install $packages 2>/dev/null || { apt-get update --quiet >/dev/null && install $packages; }
+    "$(dirname "$0")/install.sh" $packages
     by_debian
 fi
 

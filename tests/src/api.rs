@@ -11,6 +11,7 @@ pub struct Api {
     http: reqwest::Client,
     server: String,
     token: Option<String>,
+    timeout: Duration,
 }
 
 /// A whole answer.
@@ -76,9 +77,15 @@ impl Api {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A connection for each call: one whose request was refused before it was read whole is closed by the server, and the
         // next call on it would fail or not, as chance has it.
-        let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60));
+        let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
         let http = builder.build().expect("an HTTP client");
-        Self { http, server, token }
+        Self { http, server, token, timeout: Duration::from_secs(60) }
+    }
+
+    /// The same server, with so long for each call.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
     }
 
     /// The server's URL.
@@ -101,7 +108,7 @@ impl Api {
     /// # Errors
     /// There was no answer.
     pub async fn send(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> reqwest::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        let mut request = self.http.request(method, format!("{}{path}", self.server)).timeout(self.timeout);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -129,7 +136,8 @@ impl Api {
         headers: &[(&str, &str)],
         body: Value,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.server)).header(CONTENT_TYPE, "application/json");
+        let request = self.http.request(method, format!("{}{path}", self.server)).timeout(self.timeout);
+        let mut request = request.header(CONTENT_TYPE, "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }

@@ -143,7 +143,7 @@ pub(crate) fn compile_cache() -> PathBuf {
 }
 
 /// `target/{profile}`, from where this test itself is: `target/{profile}/deps/it-…`.
-fn build_directory() -> PathBuf {
+pub fn build_directory() -> PathBuf {
     let own = std::env::current_exe().expect("a program has a path");
     own.ancestors().nth(2).expect("a test is in target/{profile}/deps").to_owned()
 }

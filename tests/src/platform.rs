@@ -166,6 +166,16 @@ pub fn outcome(delivery: &Value) -> &Value {
     &attempts(delivery).last().expect("an attempt")["outcome"]
 }
 
+/// The lines of a whole delivery's last attempt's log, as one text.
+///
+/// # Panics
+/// There is no attempt.
+pub fn log(delivery: &Value) -> String {
+    let attempts = attempts(delivery);
+    let lines = attempts.last().and_then(|attempt| attempt["log"].as_array()).expect("an attempt");
+    lines.iter().map(|line| format!("{}\n", id(&line["message"]))).collect()
+}
+
 /// A text that must be there.
 ///
 /// # Panics

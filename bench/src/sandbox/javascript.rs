@@ -1,4 +1,4 @@
-//! The same provider in JavaScript, made a component by its own tool chain where that is there.
+//! The same provider in JavaScript, made a component as the examples are (`providers/examples/javascript`), where there is npm.
 
 use anyhow::{Context, Result, bail};
 use postern_runtime::contract::WIT;
@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 
 /// What it is made of.
 const SOURCES: [(&str, &str); 5] = [
-    ("package.json", include_str!("../../guests/javascript/package.json")),
-    ("package-lock.json", include_str!("../../guests/javascript/package-lock.json")),
-    ("build.mjs", include_str!("../../guests/javascript/build.mjs")),
+    ("package.json", include_str!("../../../providers/examples/javascript/package.json")),
+    ("package-lock.json", include_str!("../../../providers/examples/javascript/package-lock.json")),
+    ("build.mjs", include_str!("../../../providers/examples/javascript/build.mjs")),
     ("provider.js", include_str!("../../guests/javascript/provider.js")),
-    ("provider.wit", WIT),
+    ("wit/provider.wit", WIT),
 ];
 
 /// The component's file; built unless an earlier run did it. None where there is no npm.
@@ -28,14 +28,15 @@ pub(super) fn component() -> Result<Option<PathBuf>> {
     if run(Command::new("npm").arg("--version")).is_err() {
         return Ok(None);
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(folder.join("wit")).with_context(|| format!("cannot make {}", folder.display()))?;
     for (name, text) in SOURCES {
         fs::write(folder.join(name), text).with_context(|| format!("cannot write to {}", folder.display()))?;
     }
     eprintln!("sandbox: building the provider in JavaScript in {}, once", folder.display());
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     let unfinished = folder.join("unfinished.wasm");
-    run(Command::new("node").arg("build.mjs").arg(&unfinished).current_dir(&folder))?;
+    // It needs nothing of WASI, and so gets nothing of it.
+    run(Command::new("node").args(["build.mjs", "provider.js"]).arg(&unfinished).current_dir(&folder))?;
     fs::rename(unfinished, &component)?;
     Ok(Some(component))
 }

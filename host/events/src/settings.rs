@@ -1,7 +1,7 @@
 //! A provider's settings: what a form made of its schema would hold.
 
 use crate::template::{Context, Escaping, Template};
-use crate::walk::{fill_defaults, walk};
+use crate::walk::{fill_defaults, walk, write_integers};
 use crate::{Violation, schema};
 use postern_core::host_pattern::HostPattern;
 use postern_core::manifest::{SECRET_MARK, SettingsSchema};
@@ -65,6 +65,7 @@ impl Form {
             return Err(vec![Violation::new("", format!("{size} bytes; at most {LARGEST} are allowed"))]);
         }
         fill_defaults(&self.schema, &mut value);
+        write_integers(&self.schema, &mut value);
         let kept = self.kept_secrets(&mut value);
         let mut violations: Vec<_> = kept
             .iter()

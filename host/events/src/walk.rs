@@ -1,4 +1,4 @@
-//! Walks a value along its schema, to find the fields that the schema marks: secrets, templates, defaults.
+//! Walks a value along its schema, to find the fields that the schema marks: secrets, templates, defaults, integers.
 
 use serde_json::Value;
 
@@ -85,6 +85,25 @@ pub fn fill_defaults(schema: &Value, value: &mut Value) {
     });
 }
 
+/// Writes what `schema` calls an integer as one. To JSON Schema `10000.0` and `1e4` are integers; many a language that is handed
+/// them finds no integer there.
+pub fn write_integers(schema: &Value, value: &mut Value) {
+    /// Up to here every integer is a number of its own in double precision.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    walk(schema, value, &mut |_, schema, value| {
+        let asked = schema.get("type").is_some_and(|kind| match kind {
+            Value::Array(kinds) => kinds.iter().any(|kind| kind == "integer"),
+            kind => kind == "integer",
+        });
+        if let (true, true, Some(number)) = (asked, value.is_f64(), value.as_f64())
+            && number.fract() == 0.0
+            && number.abs() <= EXACT
+        {
+            *value = Value::from(number as i64);
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +139,17 @@ mod tests {
         let mut value = json!({"n": null, "inner": {}});
         fill_defaults(&schema, &mut value);
         assert_eq!(value, json!({"n": null, "m": 2, "inner": {"k": "v"}}));
+    }
+
+    #[test]
+    fn integers_are_written_as_such_and_other_numbers_as_they_are() {
+        let schema = json!({"properties": {
+            "list": {"items": {"type": "integer"}}, "either": {"type": ["integer", "null"]}, "number": {"type": "number"},
+        }});
+        let mut value = json!({"list": [1e4, -7.0, 7.5, 1e300, 3, "1.0"], "either": 2.0, "number": 2.0, "other": 2.0});
+        write_integers(&schema, &mut value);
+        let expected = r#"{"list":[10000,-7,7.5,1e300,3,"1.0"],"either":2,"number":2.0,"other":2.0}"#;
+        assert_eq!(value.to_string(), expected);
     }
 
     #[test]

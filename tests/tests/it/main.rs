@@ -17,6 +17,7 @@ mod delivery;
 mod disk_full;
 mod egress;
 mod emitting;
+mod examples;
 mod failed_logins;
 mod filters;
 mod forms;

@@ -10,7 +10,7 @@ mod requests;
 mod surroundings;
 mod written_by_hand;
 
-use postern_tests::platform::{INCIDENT_CREATED, WEBHOOK, attempts, id, incident, incident_type, outcome};
+use postern_tests::platform::{INCIDENT_CREATED, WEBHOOK, id, incident, incident_type, log, outcome};
 use postern_tests::{Answer, Daemon, Receiver};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -79,10 +79,4 @@ fn assert_failed(delivery: &Value, cause: &str, texts: &[&str]) {
     for text in texts {
         assert!(error.contains(text), "`{text}` is not in: {error}");
     }
-}
-
-/// The lines of the last attempt's log, as one text.
-fn log(delivery: &Value) -> String {
-    let lines = attempts(delivery).last().expect("an attempt")["log"].as_array().expect("its log").clone();
-    lines.iter().map(|line| format!("{}\n", line["message"].as_str().expect("a text"))).collect()
 }

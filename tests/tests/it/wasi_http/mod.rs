@@ -4,7 +4,7 @@ mod bounds;
 mod client;
 mod refused;
 
-use postern_tests::platform::{INCIDENT_CREATED, attempts};
+use postern_tests::platform::{INCIDENT_CREATED, attempts, log};
 use postern_tests::{Daemon, STOCK};
 use serde_json::{Value, json};
 
@@ -45,12 +45,6 @@ fn decisions(delivery: &Value) -> Vec<Value> {
         })
     };
     exchanges(delivery).iter().map(shown).collect()
-}
-
-/// The lines of the last attempt's log, as one text.
-fn log(delivery: &Value) -> String {
-    let lines = attempts(delivery).last().expect("an attempt")["log"].as_array().expect("its log").clone();
-    lines.iter().map(|line| format!("{}\n", line["message"].as_str().expect("a text"))).collect()
 }
 
 /// Checks that the delivery failed with a message that has this text.

@@ -1,0 +1,79 @@
+package export_postern_provider_provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	wit "go.bytecodealliance.org/pkg/wit/types"
+	http "wit_component/postern_provider_http"
+	types "wit_component/postern_provider_types"
+)
+
+func read(settings string) (Config, error) {
+	var config Config
+	err := json.Unmarshal([]byte(settings), &config)
+	return config, err
+}
+
+// encode is json.Marshal without its escapes of `<`, `>` and `&`, which are for pages of HTML.
+func encode(message Message) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(message)
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), err
+}
+
+func (config Config) send(method, url string, timeout uint32, body wit.Option[[]uint8]) wit.Result[http.Response, http.Error] {
+	headers := []http.Header{{Name: "Authorization", Value: "Bearer " + config.APIKey}}
+	if body.IsSome() {
+		headers = append(headers, http.Header{Name: "Content-Type", Value: "application/json"})
+	}
+	return http.Send(http.Request{Method: method, Url: url, Headers: headers, Body: body, TimeoutMilliseconds: wit.Some(timeout)})
+}
+
+// unanswered tells what no second try mends, since a person has to change the grant or the settings, from the network's faults.
+func unanswered(err http.Error) *types.Failure {
+	switch err.Kind {
+	case http.ErrorKind_Denied, http.ErrorKind_InvalidRequest, http.ErrorKind_RequestTooLarge, http.ErrorKind_TooManyRequests, http.ErrorKind_Redirect:
+		return never(err.Message)
+	default:
+		return &types.Failure{Message: err.Message, Retry: types.MakeRetryBackoff()}
+	}
+}
+
+// refused says what an answer that is no success means. How long to wait, the host reads from the answer itself.
+func refused(response http.Response) *types.Failure {
+	switch status := response.Status; {
+	case status == 408, status == 425, status == 429, status >= 500:
+		return &types.Failure{Message: described(response), Retry: types.MakeRetryBackoff()}
+	default:
+		return never(described(response))
+	}
+}
+
+func never(message string) *types.Failure {
+	return &types.Failure{Message: message, Retry: types.MakeRetryNever()}
+}
+
+func isSuccess(response http.Response) bool {
+	return response.Status >= 200 && response.Status <= 299
+}
+
+func described(response http.Response) string {
+	text := []rune(strings.ToValidUTF8(string(response.Body), "\uFFFD"))
+	return fmt.Sprintf("the service answered HTTP %d: %s", response.Status, string(text[:min(len(text), 200)]))
+}
+
+// externalID is what the service calls the thing that it made, if it says so.
+func externalID(body []byte) wit.Option[string] {
+	var answer struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.ID == "" || len(answer.ID) > 256 {
+		return wit.None[string]()
+	}
+	return wit.Some(answer.ID)
+}
