@@ -14,6 +14,7 @@ use crate::oauth2::Tokens;
 use crate::options::{Error, Options};
 use crate::record::{Record, RecordBodies};
 use crate::resolve::{self, LookUp};
+use crate::scripted;
 use crate::seal::{Seals, Secret};
 use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
 use crate::timeouts::Timeouts;
@@ -53,6 +54,8 @@ struct Inner {
     user_agent: HeaderValue,
     tls: rustls::ClientConfig,
     look_up: LookUp,
+    /// Whether requests that were allowed are led to a stage; see [`scripted`].
+    staged: bool,
     /// What is pooled was judged by this broker's rules, and no two providers share a connection.
     clients: Clients,
     tokens: Tokens,
@@ -117,6 +120,15 @@ impl Broker {
     }
 
     pub(crate) fn with(options: Options, roots: RootCertStore, look_up: LookUp) -> Result<Self, Error> {
+        Self::make(options, roots, look_up, false)
+    }
+
+    /// One whose requests are led to a stage, by names only, which this look-up knows.
+    pub(crate) fn staged(options: Options, roots: RootCertStore, look_up: LookUp) -> Result<Self, Error> {
+        Self::make(options, roots, look_up, true)
+    }
+
+    fn make(options: Options, roots: RootCertStore, look_up: LookUp, staged: bool) -> Result<Self, Error> {
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| Error::UserAgent(options.user_agent))?;
         Ok(Self(Arc::new(Inner {
             addresses: Arc::new(Policy::new(options.allow)),
@@ -127,6 +139,7 @@ impl Broker {
             user_agent,
             tls: transport::tls_config(roots)?,
             look_up,
+            staged,
             clients: Clients::default(),
             tokens: Tokens::default(),
         })))
@@ -305,7 +318,7 @@ impl Call {
     /// Sends what was allowed. Returns the answer without secrets, and how much of its body was read.
     async fn exchange(
         &self,
-        prepared: Prepared,
+        mut prepared: Prepared,
         timeouts: Timeouts,
         record: &mut Record<'_>,
     ) -> Result<(Response, u64), Failure> {
@@ -313,6 +326,9 @@ impl Call {
             prepared.url.scheme() == "https" && self.judge_secret(&certificate.audience, false, &prepared.url).is_ok()
         });
         let client = self.broker.client(&self.settings.provider, certificate).map_err(|error| classify(&error))?;
+        if self.broker.0.staged {
+            scripted::lead(&mut prepared.url, &mut prepared.headers);
+        }
         let mut outgoing = reqwest::Request::new(prepared.method, prepared.url);
         *outgoing.headers_mut() = prepared.headers;
         if !prepared.body.is_empty() {

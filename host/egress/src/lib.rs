@@ -39,6 +39,7 @@
 //! | [`admission`] | requests that are counted before their bodies are there |
 //! | [`timeouts`] | bounds of the parts of an exchange |
 //! | [`fuzzing`] | rules that hold for any bytes, for fuzz targets |
+//! | [`scripted`] | a broker whose requests all end at one server on this machine, for trying providers out |
 //! | [`broker`] | [`Broker`] and [`Call`], which tie it together |
 
 pub mod address;
@@ -61,6 +62,7 @@ pub mod record;
 mod redact;
 mod redirect;
 mod resolve;
+pub mod scripted;
 pub mod seal;
 pub mod sign;
 mod substitute;

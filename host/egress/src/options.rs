@@ -59,6 +59,9 @@ pub enum Error {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
+    /// The stage of a scripted broker cannot be set up.
+    #[error("the stage cannot be set up on this machine: {0}")]
+    Stage(std::io::Error),
     /// No HTTP client can be made.
     #[error("no HTTP client can be made")]
     Client(#[from] reqwest::Error),
