@@ -1,6 +1,6 @@
 //! What a provider says of itself, checked.
 
-use crate::host_pattern::{HostPattern, Section};
+use crate::host_pattern::{HostPattern, ParseHostPatternError, Section};
 use crate::id::{PluginId, ProviderId};
 use crate::subscription::EventPattern;
 use crate::{client_certificate, oauth2, secret_hosts};
@@ -139,7 +139,7 @@ pub struct ManifestError {
     pub reason: String,
 }
 
-fn bad(field: &'static str) -> impl FnOnce(String) -> ManifestError {
+fn bad(field: &'static str) -> impl Fn(String) -> ManifestError {
     move |reason| ManifestError { field, reason }
 }
 
@@ -151,80 +151,108 @@ impl Manifest {
     /// # Errors
     /// The first field that does not hold what the contract says.
     pub fn check(plugin: &PluginId, draft: Draft) -> Result<Self, ManifestError> {
-        let size = draft.config.1.len()
-            + draft.connection.as_ref().map_or(0, |(_, schema)| schema.len())
-            + draft.description.len()
-            + draft.documentation.setup_guide.as_ref().map_or(0, String::len)
-            + draft.documentation.example_payload.as_ref().map_or(0, String::len)
-            + draft.documentation.headers.iter().map(|header| header.name.len() + header.description.len()).sum::<usize>()
-            + draft.hosts.iter().map(String::len).sum::<usize>()
-            + draft.supported_events.iter().flatten().map(String::len).sum::<usize>();
+        Self::check_all(plugin, draft).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    /// The same, for who wants to mend all of it at once.
+    ///
+    /// # Errors
+    /// Every field that does not hold what the contract says: one at least.
+    pub fn check_all(plugin: &PluginId, draft: Draft) -> Result<Self, Vec<ManifestError>> {
+        let mut errors = Vec::new();
+        let size = size(&draft);
         if size > LARGEST_MANIFEST {
-            return Err(bad("texts")(format!("{size} bytes; at most {LARGEST_MANIFEST} are allowed")));
+            errors.push(bad("texts")(format!("{size} bytes; at most {LARGEST_MANIFEST} are allowed")));
         }
-        let id = ProviderId::new(plugin, &draft.id).map_err(|e| bad("id")(e.to_string()))?;
-        let version =
-            draft.version.parse::<semver::Version>().map_err(|e| bad("version")(format!("`{}`: {e}", draft.version)))?;
+        let id = keep(&mut errors, ProviderId::new(plugin, &draft.id).map_err(|e| bad("id")(e.to_string())));
+        let version = draft.version.parse::<semver::Version>();
+        let version = keep(&mut errors, version.map_err(|e| bad("version")(format!("`{}`: {e}", draft.version))));
         if draft.display_name.trim().is_empty() || draft.display_name.chars().count() > 100 {
-            return Err(bad("display-name")("1 to 100 characters are needed".into()));
+            errors.push(bad("display-name")("1 to 100 characters are needed".into()));
         }
         if draft.description.chars().count() > 1000 {
-            return Err(bad("description")("at most 1000 characters are allowed".into()));
+            errors.push(bad("description")("at most 1000 characters are allowed".into()));
         }
-        let supported_events = draft
-            .supported_events
-            .map(|events| {
-                events
-                    .iter()
-                    .map(|event| event.parse().map_err(|e: crate::id::ParseIdError| bad("supported-events")(e.to_string())))
-                    .collect()
-            })
-            .transpose()?;
-        let hosts: Vec<HostPattern> = draft
-            .hosts
-            .iter()
-            .map(|host| host.parse().map_err(|e: crate::host_pattern::ParseHostPatternError| bad("hosts")(e.to_string())))
-            .collect::<Result<_, _>>()?;
-        let config = settings_schema("config", draft.config)?;
-        let connection = draft.connection.map(|connection| settings_schema("connection", connection)).transpose()?;
-        let knows = |pattern: &HostPattern| {
-            pattern.field().is_none_or(|field| {
-                let schema = match field.section {
-                    Section::Config => Some(&config.schema),
-                    Section::Connection => connection.as_ref().map(|connection| &connection.schema),
-                };
-                schema.and_then(|schema| schema.get("properties")?.get(&field.name)).is_some()
-            })
-        };
-        if let Some(unknown) = hosts.iter().find(|host| !knows(host)) {
-            return Err(bad("hosts")(format!("`{unknown}` names a field that its schema does not have")));
-        }
-        secret_hosts::check(&config.schema, Section::Config, &knows).map_err(bad("config"))?;
-        oauth2::check(&config.schema, false).map_err(bad("config"))?;
-        client_certificate::check(&config.schema, false).map_err(bad("config"))?;
-        if let Some(connection) = &connection {
-            oauth2::check(&connection.schema, true).map_err(bad("connection"))?;
-            client_certificate::check(&connection.schema, true).map_err(bad("connection"))?;
-            secret_hosts::check(&connection.schema, Section::Connection, &knows).map_err(bad("connection"))?;
+        let event = |event: &String| event.parse().map_err(|e: crate::id::ParseIdError| bad("supported-events")(e.to_string()));
+        let supported_events =
+            draft.supported_events.map(|events| events.iter().filter_map(|text| keep(&mut errors, event(text))).collect());
+        let host = |host: &String| host.parse().map_err(|e: ParseHostPatternError| bad("hosts")(e.to_string()));
+        let hosts: Vec<HostPattern> = draft.hosts.iter().filter_map(|text| keep(&mut errors, host(text))).collect();
+        let config = keep(&mut errors, settings_schema("config", draft.config));
+        let connection = draft.connection.map(|connection| keep(&mut errors, settings_schema("connection", connection)));
+        if let (Some(config), Some(connection)) =
+            (&config, connection.as_ref().map_or(Some(None), |read| read.as_ref().map(Some)))
+        {
+            errors.extend(check_together(&hosts, config, connection));
         }
         if draft.rate.is_some_and(|rate| rate.calls == 0 || rate.per_milliseconds == 0) {
-            return Err(bad("rate")("both numbers must be at least 1".into()));
+            errors.push(bad("rate")("both numbers must be at least 1".into()));
         }
-        Ok(Self {
-            id,
-            version,
-            display_name: draft.display_name,
-            description: draft.description,
-            icon: draft.icon,
-            supported_events,
-            config,
-            connection,
-            hosts,
-            implements: draft.implements,
-            documentation: draft.documentation,
-            rate: draft.rate,
-        })
+        match (id, version, config) {
+            (Some(id), Some(version), Some(config)) if errors.is_empty() => Ok(Self {
+                id,
+                version,
+                display_name: draft.display_name,
+                description: draft.description,
+                icon: draft.icon,
+                supported_events,
+                config,
+                connection: connection.flatten(),
+                hosts,
+                implements: draft.implements,
+                documentation: draft.documentation,
+                rate: draft.rate,
+            }),
+            _ => Err(errors),
+        }
     }
+}
+
+/// What is right is kept, what is wrong is noted.
+fn keep<T>(errors: &mut Vec<ManifestError>, checked: Result<T, ManifestError>) -> Option<T> {
+    checked.map_err(|error| errors.push(error)).ok()
+}
+
+/// How many bytes all texts have.
+fn size(draft: &Draft) -> usize {
+    draft.config.1.len()
+        + draft.connection.as_ref().map_or(0, |(_, schema)| schema.len())
+        + draft.description.len()
+        + draft.documentation.setup_guide.as_ref().map_or(0, String::len)
+        + draft.documentation.example_payload.as_ref().map_or(0, String::len)
+        + draft.documentation.headers.iter().map(|header| header.name.len() + header.description.len()).sum::<usize>()
+        + draft.hosts.iter().map(String::len).sum::<usize>()
+        + draft.supported_events.iter().flatten().map(String::len).sum::<usize>()
+}
+
+/// What hosts and schemas say of each other.
+fn check_together(hosts: &[HostPattern], config: &SettingsSchema, connection: Option<&SettingsSchema>) -> Vec<ManifestError> {
+    let knows = |pattern: &HostPattern| {
+        pattern.field().is_none_or(|field| {
+            let schema = match field.section {
+                Section::Config => Some(&config.schema),
+                Section::Connection => connection.map(|connection| &connection.schema),
+            };
+            schema.and_then(|schema| schema.get("properties")?.get(&field.name)).is_some()
+        })
+    };
+    let unknown = hosts.iter().filter(|host| !knows(host));
+    let unknown = unknown.map(|host| bad("hosts")(format!("`{host}` names a field that its schema does not have")));
+    let of_config = [
+        secret_hosts::check(&config.schema, Section::Config, &knows),
+        oauth2::check(&config.schema, false),
+        client_certificate::check(&config.schema, false),
+    ];
+    let of_connection = connection.map(|connection| {
+        [
+            oauth2::check(&connection.schema, true),
+            client_certificate::check(&connection.schema, true),
+            secret_hosts::check(&connection.schema, Section::Connection, &knows),
+        ]
+    });
+    let of_config = of_config.into_iter().filter_map(Result::err).map(bad("config"));
+    let of_connection = of_connection.into_iter().flatten().filter_map(Result::err).map(bad("connection"));
+    unknown.chain(of_config).chain(of_connection).collect()
 }
 
 fn settings_schema(field: &'static str, (version, schema): (u32, String)) -> Result<SettingsSchema, ManifestError> {
@@ -264,6 +292,16 @@ mod tests {
     fn a_good_manifest_passes_and_gets_its_whole_id() {
         let manifest = Manifest::check(&"postern".parse().unwrap(), draft()).unwrap();
         assert_eq!(manifest.id.as_str(), "postern.webhook");
+    }
+
+    #[test]
+    fn all_that_is_wrong_can_be_told_at_once() {
+        let mut draft = draft();
+        (draft.id, draft.version, draft.hosts) = ("web.hook".into(), "1".into(), vec!["*".into(), "{config.uri}".into()]);
+        (draft.config, draft.rate) = ((0, "{}".into()), Some(RateHint { calls: 0, per_milliseconds: 1 }));
+        let errors = Manifest::check_all(&"postern".parse().unwrap(), draft).unwrap_err();
+        let fields: Vec<_> = errors.iter().map(|error| error.field).collect();
+        assert_eq!(fields, ["id", "version", "hosts", "config", "rate"]);
     }
 
     #[test]

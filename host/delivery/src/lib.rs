@@ -14,6 +14,7 @@
 //! | [`machine`] | what a delivery becomes after an attempt; pure |
 //! | [`schedule`] | which delivery is attempted next; pure |
 //! | [`verdict`] | what the exchanges of an attempt tell; pure |
+//! | [`decision`] | both together: what an attempt means for its delivery; pure |
 //! | [`catalog`] | event types, providers and subscriptions, in memory and in the store |
 //! | [`emit`] | takes an emission |
 //! | [`attempt`] | one attempt, from the claim to the outcome |
@@ -32,6 +33,7 @@ pub mod attempt;
 pub mod audit;
 pub mod catalog;
 pub mod coordinator;
+pub mod decision;
 pub mod emit;
 pub mod error;
 pub mod figures;

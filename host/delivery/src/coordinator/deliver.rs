@@ -3,8 +3,9 @@
 use super::record::Outcome;
 use super::{Coordinator, Place, span};
 use crate::attempt::Attempted;
+use crate::decision::{Decision, decide};
 use crate::schedule::{Ended, Health};
-use crate::{machine, verdict};
+use crate::verdict;
 use postern_core::delivery::{Attempt, Cause, Outcome as Result, State, Step};
 use postern_core::retry::Policy;
 use postern_store::{Claim, Finish};
@@ -21,18 +22,10 @@ impl Coordinator {
         let now = self.catalog.clock.now();
         let (step, hold) = match attempted {
             Attempted::Made { attempt, retry, hold } => {
-                let pause = verdict::pause(&attempt.exchanges, &attempt.outcome, now);
-                place.leave(ended(&attempt, pause), now);
                 let policy = if claim.route.test { Policy::once() } else { self.options.retry.overridden(retry.as_ref()) };
-                let reason = match &attempt.outcome {
-                    Result::Failure { cause, .. } => Some(verdict::reason(*cause, &attempt.exchanges)),
-                    Result::Success { .. } => None,
-                };
+                let Decision { state, run, reason, pause } = decide(&policy, &claim, &attempt, now, rand::random());
+                place.leave(ended(&attempt, pause), now);
                 self.catalog.count_attempt(&claim, &attempt, reason);
-                let refused_until = pause.filter(|pause| pause.refused && !claim.route.test).map(|pause| pause.until);
-                let accepted_at = claim.id.event.created_at();
-                let ended = machine::Ended { outcome: &attempt.outcome, reason, refused_until, accepted_at };
-                let (state, run) = machine::after_attempt(&policy, claim.run, ended, now, rand::random());
                 report(&claim, &attempt, &state);
                 (Step { state, attempts: attempt.number, at: now, attempt: Some(attempt.into()), run }, hold)
             }
