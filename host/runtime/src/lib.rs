@@ -14,6 +14,7 @@
 //! | [`limits`] | the bounds and their defaults |
 //! | `engine` | wasmtime's engine and the linkers |
 //! | `features` | which of WebAssembly's features are on |
+//! | [`anatomy`] | what a file is made of, for who wants to look into it |
 //! | [`component`] | what a file is, what it needs, and making a component of it |
 //! | [`compile`] | from a component to machine code |
 //! | `cache` | machine code on disk |
@@ -23,6 +24,7 @@
 //! | `wasi_http` | stock HTTP clients in components: their requests go to the broker |
 //! | [`contract`] | the contract's versions, one module each |
 
+pub mod anatomy;
 pub mod call;
 pub mod compile;
 pub mod component;
@@ -36,6 +38,7 @@ mod features;
 mod last_words;
 mod wasi_http;
 
+pub use anatomy::Anatomy;
 pub use call::{CallError, Report};
 pub use compile::Compiler;
 pub use component::LoadError;
