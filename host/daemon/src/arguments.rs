@@ -1,7 +1,7 @@
 //! What the program takes on its command line.
 
 use crate::commands::{
-    apply, audit, compile, config, connection, delivery, event, provider, secrets, serve, store, subscription, token,
+    apply, audit, author, compile, config, connection, delivery, event, secrets, serve, store, subscription, token,
 };
 use crate::demo;
 use anyhow::{Result, bail};
@@ -29,9 +29,10 @@ pub(crate) enum Command {
     /// Event types and events: register, emit, list, show.
     #[command(subcommand)]
     Event(event::Command),
-    /// Providers: list, show, add, approve, versions, rollback, grant, test, enable, disable, watched, remove.
+    /// Providers: list, show, add, approve, versions, rollback, grant, try, enable, disable, watched, remove; and for authors new,
+    /// check, inspect, test.
     #[command(subcommand)]
-    Provider(provider::Command),
+    Provider(author::Provider),
     /// Subscriptions: create, list, show, update, test, enable, disable, delete.
     #[command(subcommand)]
     Subscription(subscription::Command),

@@ -2,6 +2,7 @@
 
 use crate::commands;
 use crate::config::Config;
+use crate::operator;
 use crate::telemetry;
 use anyhow::{Context, Result, bail};
 use postern_api::figures::Figures;
@@ -57,16 +58,7 @@ impl Host {
             concurrency: config.delivery.concurrency,
             compiler: Some(commands::compile::own()),
         })?;
-        let broker = Broker::new(postern_egress::Options {
-            allow: config.egress.allow.clone(),
-            hosts: config.egress.hosts.clone(),
-            plain_http: config.egress.plain_http.clone(),
-            roots: config.egress.roots.clone(),
-            platform_roots: config.egress.platform_roots,
-            record_bodies: config.egress.record_bodies,
-            limits: config.egress.limits.clone(),
-            ..Default::default()
-        })?;
+        let broker = Broker::new(operator::egress(config))?;
         let catalog = Catalog::open(Parts {
             store: store.clone(),
             vault,

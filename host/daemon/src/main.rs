@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod demo;
 mod host;
+mod operator;
 mod output;
 mod telemetry;
 
@@ -47,7 +48,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Serve(serve) => commands::serve::run(serve).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Event(command) => commands::event::run(command, &remote).await,
-        Command::Provider(command) => commands::provider::run(command, &remote).await,
+        Command::Provider(command) => commands::author::run(command, &remote).await,
         Command::Subscription(command) => commands::subscription::run(command, &remote).await,
         Command::Connection(command) => commands::connection::run(command, &remote).await,
         Command::Delivery(command) => commands::delivery::run(command, &remote).await,

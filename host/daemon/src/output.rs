@@ -42,6 +42,11 @@ impl Format {
         !self.json && std::io::IsTerminal::is_terminal(&std::io::stdout())
     }
 
+    /// Whether JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints one object: as JSON either way, or as the sentence that says what happened.
     pub(crate) fn object(&self, value: &Value, sentence: Option<String>) -> Result<()> {
         match sentence.filter(|_| !self.json) {

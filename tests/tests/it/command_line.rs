@@ -110,9 +110,9 @@ async fn a_provider_can_be_added_approved_granted_tried_and_removed() {
     assert_eq!(ok(&daemon, &["provider", "grant", "test.hostile"]).await, granted);
 
     let config = json!({ "behaviour": "fetch", "url": receiver.url() }).to_string();
-    let tried = ok(&daemon, &["provider", "test", "test.hostile", "--config", &config]).await;
+    let tried = ok(&daemon, &["provider", "try", "test.hostile", "--config", &config]).await;
     assert!(tried.contains("status-200"), "{tried}");
-    let failing = ["provider", "test", "test.hostile", "--config", r#"{"behaviour": "fail-never"}"#];
+    let failing = ["provider", "try", "test.hostile", "--config", r#"{"behaviour": "fail-never"}"#];
     let printed = daemon.command(&failing).await;
     assert_eq!(printed.code, Some(1), "{printed:?}");
     assert_eq!(printed.stderr, "error: the test failed: the fixture failed for good on purpose\n");

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod author;
 mod chosen;
 pub(crate) mod compile;
 pub(crate) mod config;
@@ -10,7 +11,7 @@ pub(crate) mod delivery;
 pub(crate) mod event;
 mod history;
 mod place;
-pub(crate) mod provider;
+mod provider;
 mod replay;
 pub(crate) mod secrets;
 pub(crate) mod serve;

@@ -102,8 +102,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Try settings out without saving them.
-    Test {
+    /// Try settings out on the daemon, without saving them.
+    Try {
         /// The provider's id.
         id: String,
         /// The settings: JSON, @FILE or - for standard input.
@@ -220,7 +220,7 @@ pub(crate) async fn run(command: Command, remote: &Remote) -> Result<()> {
             format.rows(&items, &[("FILE", "/file"), ("PROVIDER", "/provider"), ("PROBLEM", "/problem")])
         }
         Command::Grant { id, more, format } => grant(&client, &path(&id), &id, more, &format).await,
-        Command::Test { id, config, format } => {
+        Command::Try { id, config, format } => {
             let result = client.post(&format!("{}/test-connection", path(&id)), json!({ "config": json(&config)? })).await?;
             let message = result["message"].as_str().unwrap_or_default().to_owned();
             let success = result["success"] == true;
