@@ -9,7 +9,7 @@ use std::{env, fs};
 const COMMON: [&str; 5] = ["wit", "sdk/rust/Cargo.toml", "sdk/rust/src", "Cargo.toml", "Cargo.lock"];
 
 /// What in a guest's folder does not become part of it.
-const NOT_BUILT: [&str; 4] = ["tests", "benches", "examples", "README.md"];
+const NOT_BUILT: [&str; 5] = ["tests", "benches", "examples", "README.md", "conformance.yaml"];
 
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
