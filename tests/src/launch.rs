@@ -137,15 +137,20 @@ fn merge(target: &mut toml::Table, change: toml::Table) {
     }
 }
 
-/// Where all daemons keep machine code.
-pub(crate) fn compile_cache() -> PathBuf {
-    build_directory().join("../tmp/compile-cache")
+/// Where all daemons, and the commands for authors, keep machine code.
+pub fn compile_cache() -> PathBuf {
+    temporary().join("compile-cache")
 }
 
 /// `target/{profile}`, from where this test itself is: `target/{profile}/deps/it-…`.
 pub fn build_directory() -> PathBuf {
     let own = std::env::current_exe().expect("a program has a path");
     own.ancestors().nth(2).expect("a test is in target/{profile}/deps").to_owned()
+}
+
+/// The folder in the build's own for what tests may find again in another run.
+pub fn temporary() -> PathBuf {
+    build_directory().join("../tmp")
 }
 
 /// The `postern` program, without what the environment would tell it.

@@ -13,16 +13,28 @@ const KEPT: [&str; 6] = ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_NET_", "CARGO_H
 
 /// Compiles a guest and returns the module.
 pub(crate) fn module(workspace: &Workspace, route: &Route, guest: &Guest) -> Result<Vec<u8>> {
-    let mut cargo = Command::new(&route.cargo);
-    forget_outer_build(&mut cargo);
+    // The crate type is set here, since a crate that is a plain library too would be built without link-time optimisation.
+    let arguments = ["--locked", "--profile", "guest", "--lib", "--crate-type", "cdylib"];
+    let mut cargo = cargo(route, "rustc");
     cargo
         .current_dir(&workspace.root)
-        // The crate type is set here, since a crate that is a plain library too would be built without link-time optimisation.
-        .args(["rustc", "--locked", "--profile", "guest", "--lib", "--crate-type", "cdylib", "--target", TARGET])
+        .args(arguments)
         .args(["--package", guest.package, "--features", &guest.features.join(","), "--target-dir"])
         .arg(&workspace.target)
-        .env("RUSTC", &route.rustc)
         .env("CARGO_ENCODED_RUSTFLAGS", without_local_paths(&workspace.root));
+    let status = cargo.status().with_context(|| format!("cannot run {}", route.cargo.display()))?;
+    if !status.success() {
+        bail!("{} could not be compiled for {TARGET}: {status}", guest.package);
+    }
+    let file = workspace.target.join(TARGET).join("guest").join(guest.package.replace('-', "_")).with_extension("wasm");
+    fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// A cargo that does this for the target, with nothing of the outer build's.
+pub(crate) fn cargo(route: &Route, what: &str) -> Command {
+    let mut cargo = Command::new(&route.cargo);
+    forget_outer_build(&mut cargo);
+    cargo.args([what, "--target", TARGET]).env("RUSTC", &route.rustc);
     if let Some(own_std) = &route.own_std {
         cargo
             .args(["-Z", "build-std=std,panic_abort"])
@@ -32,12 +44,7 @@ pub(crate) fn module(workspace: &Workspace, route: &Route, guest: &Guest) -> Res
             // Set by the outer cargo for the outer compiler's libraries, which this one must not load.
             .env_remove("LD_LIBRARY_PATH");
     }
-    let status = cargo.status().with_context(|| format!("cannot run {}", route.cargo.display()))?;
-    if !status.success() {
-        bail!("{} could not be compiled for {TARGET}: {status}", guest.package);
-    }
-    let file = workspace.target.join(TARGET).join("guest").join(guest.package.replace('-', "_")).with_extension("wasm");
-    fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+    cargo
 }
 
 /// Takes away what the outer cargo and rustup set, which would change what is built or make it build all anew.

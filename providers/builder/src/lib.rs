@@ -44,6 +44,15 @@ pub struct Guest {
     pub features: &'static [&'static str],
 }
 
+/// `cargo build --target …` by whichever compiler for the target is there, for a project anywhere; what else it is to do is for the
+/// caller to add.
+///
+/// # Errors
+/// No compiler for the target is there, with what to install.
+pub fn cargo_build() -> Result<std::process::Command> {
+    Ok(compile::cargo(&route::find()?, "build"))
+}
+
 /// Builds guests and returns the components' paths, in the same order: `OUT_DIR/{package}[-{feature}…].wasm`.
 ///
 /// To be called from a build script, once.

@@ -4,6 +4,7 @@ mod address_space;
 mod apply;
 mod architecture;
 mod audit;
+mod author;
 mod bad_input;
 mod bundled;
 mod client;

@@ -5,7 +5,7 @@ mod compiling;
 mod granted;
 mod manifests;
 mod misdeeds;
-mod raw;
+pub(crate) mod raw;
 mod requests;
 mod surroundings;
 mod written_by_hand;

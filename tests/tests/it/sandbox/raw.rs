@@ -10,25 +10,25 @@ const MANIFEST: usize = 4096;
 const RECORD: usize = 152;
 
 /// A core module that is a provider, each part of which can be replaced. What is not replaced succeeds.
-pub(super) struct Raw {
+pub(crate) struct Raw {
     /// The provider's own part of its id.
-    pub(super) id: &'static str,
+    pub(crate) id: &'static str,
     /// What its manifest says in words.
-    pub(super) description: String,
+    pub(crate) description: String,
     /// Bits: test-connection, list-options, migrate-config, reconcile, idempotent.
-    pub(super) implements: u8,
+    pub(crate) implements: u8,
     /// Imports, which come first.
-    pub(super) imports: &'static str,
+    pub(crate) imports: &'static str,
     /// Further tables, memories, functions, a start.
-    pub(super) more: String,
+    pub(crate) more: String,
     /// `describe`, which answers with the manifest's address.
-    pub(super) describe: String,
+    pub(crate) describe: String,
     /// `deliver`: parameter 0 is the delivery's address.
-    pub(super) deliver: String,
+    pub(crate) deliver: String,
     /// `cabi_realloc`: parameter 2 is the alignment, 3 the new size.
-    pub(super) realloc: &'static str,
+    pub(crate) realloc: &'static str,
     /// What runs after the answer of `deliver` was read.
-    pub(super) post: &'static str,
+    pub(crate) post: &'static str,
 }
 
 impl Default for Raw {
@@ -52,17 +52,17 @@ impl Default for Raw {
 
 impl Raw {
     /// One that does this on `deliver`.
-    pub(super) fn delivering(deliver: impl Into<String>) -> Self {
+    pub(crate) fn delivering(deliver: impl Into<String>) -> Self {
         Self { deliver: deliver.into(), ..Self::default() }
     }
 
     /// Where its description lies.
-    pub(super) fn description_at(&self) -> usize {
+    pub(crate) fn description_at(&self) -> usize {
         MANIFEST + RECORD + self.id.len() + "1.0.0".len() + "Raw".len()
     }
 
     /// The module's bytes.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let Self { imports, more, describe, deliver, realloc, post, .. } = self;
         let manifest = self.manifest().iter().fold(String::new(), |mut text, byte| {
             write!(text, "\\{byte:02x}").expect("a text takes it");
