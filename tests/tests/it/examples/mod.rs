@@ -2,6 +2,7 @@
 //!
 //! What `providers/examples/build.sh` left out, for want of tools, is left out here too, unless POSTERN_EXAMPLES=required.
 
+mod conforming;
 mod crashing;
 mod delivering;
 mod failing;
