@@ -74,8 +74,7 @@ bool json_string(string object, string name, string *value) {
 bool json_number(string object, string name, double *value) {
     string raw;
     if (!member(object, name, JSMN_PRIMITIVE, &raw)) return false;
-    char *end;
-    *value = strtod((char *)text_of(2, raw, TEXT("\0")).ptr, &end);
+    *value = strtod((char *)text_of(2, raw, TEXT("\0")).ptr, NULL);
     return raw.ptr[0] == '-' || (raw.ptr[0] >= '0' && raw.ptr[0] <= '9');
 }
 

@@ -9,16 +9,6 @@ import (
 	types "wit_component/postern_provider_types"
 )
 
-// Message is what the service receives.
-type Message struct {
-	EventType        string          `json:"event_type"`
-	Timestamp        string          `json:"timestamp"`
-	DeliveryID       string          `json:"delivery_id"`
-	SubscriptionName string          `json:"subscription_name"`
-	Priority         string          `json:"priority"`
-	Data             json.RawMessage `json:"data"`
-}
-
 func deliver(delivery types.Delivery) (types.Receipt, *types.Failure) {
 	config, err := read(delivery.Config)
 	if err != nil {

@@ -80,7 +80,7 @@ async fn an_answer_without_a_fitting_id_is_a_success_without_one() {
         "{\"id\":\"\"}".to_owned(),
         "{\"not\":{\"id\":\"deep\"}}".to_owned(),
         json!({ "id": "é".repeat(129) }).to_string(),
-        "[".repeat(200_000),
+        "[".repeat(100),
         // Beyond what the host takes.
         json!({ "id": "x".repeat(2 << 20) }).to_string(),
     ];

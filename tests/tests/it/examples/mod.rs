@@ -29,6 +29,9 @@ const EXAMPLES: [(&str, bool); 5] = [
 /// How long compiling one with an interpreter in it may take, on a machine that is busy with other tests.
 const COMPILING: Duration = Duration::from_secs(600);
 
+/// The key goes over plain HTTP; and the one destination of them all is not left alone for what five of them try.
+const CONFIG: &str = "[egress]\nplain-http = [\"127.0.0.1:*\"]\n[delivery.breaker]\nfailures = 1000";
+
 const API_KEY: &str = "k3y/of+the=service";
 
 /// One example on a daemon.
@@ -55,7 +58,7 @@ impl Scene {
     }
 
     async fn with_all() -> Self {
-        let daemon = Daemon::builder().config("[egress]\nplain-http = [\"127.0.0.1:*\"]").start().await;
+        let daemon = Daemon::builder().config(CONFIG).start().await;
         daemon.register_incidents().await;
         let mut examples = Vec::new();
         for (path, is_told) in EXAMPLES {
