@@ -148,7 +148,7 @@ mod tests {
         }});
         let mut value = json!({"list": [1e4, -7.0, 7.5, 1e300, 3, "1.0"], "either": 2.0, "number": 2.0, "other": 2.0});
         write_integers(&schema, &mut value);
-        let expected = r#"{"list":[10000,-7,7.5,1e300,3,"1.0"],"either":2,"number":2.0,"other":2.0}"#;
+        let expected = r#"{"list":[10000,-7,7.5,1e+300,3,"1.0"],"either":2,"number":2.0,"other":2.0}"#;
         assert_eq!(value.to_string(), expected);
     }
 

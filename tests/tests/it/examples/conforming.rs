@@ -15,6 +15,11 @@ async fn every_example_conforms() {
         let file = desk.file("example.wasm", component);
         let script = folders.join(path).with_file_name("conformance.yaml").display().to_string();
         let printed = provider(&["test", &file, "--script", &script, "--conformance"]).await;
-        assert!(printed.success && printed.stdout.trim_end().ends_with("conforms"), "{path}\n{}{}", printed.stdout, printed.stderr);
+        assert!(
+            printed.success && printed.stdout.trim_end().ends_with("conforms"),
+            "{path}\n{}{}",
+            printed.stdout,
+            printed.stderr
+        );
     }
 }
