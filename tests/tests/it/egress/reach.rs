@@ -1,6 +1,6 @@
 //! Which hosts and addresses can be reached.
 
-use postern_tests::platform::{WEBHOOK, attempts, exchange, id};
+use postern_tests::platform::{WEBHOOK, exchange, id};
 use postern_tests::{COURIER, Daemon, Receiver, chat};
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ async fn a_label_from_the_settings_leads_to_one_name_and_to_nothing_cleverer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_waits_for_approval_reaches_nothing() {
     let daemon = Daemon::builder().config("[delivery]\nretry = []").start().await;
-    let receiver = Receiver::start().await;
+    let mut receiver = Receiver::start().await;
     daemon.register_incidents().await;
     let path = "/api/v1/providers?plugin=test";
     let component = postern_tests::HOSTILE.to_vec();
@@ -170,10 +170,15 @@ async fn a_provider_that_waits_for_approval_reaches_nothing() {
         "{added:#}"
     );
     daemon.subscribe_hostile(json!({ "behaviour": "fetch", "url": receiver.url() })).await;
-    let delivery = daemon.settled(&daemon.emit("Too early").await).await;
-    assert_eq!(attempts(&delivery)[0]["outcome"]["cause"], "unavailable", "{delivery:#}");
-    assert!(delivery["error"].as_str().unwrap().contains("postern provider approve test.hostile"), "{delivery:#}");
+    let event = daemon.emit("Too early").await;
+    let delivery = daemon.deliveries(&event).await.remove(0);
+    assert_eq!((&delivery["status"], &delivery["attempts"]), (&json!("pending"), &json!(0)), "{delivery:#}");
+    assert!(delivery["waitsFor"].as_str().unwrap().contains("postern provider approve test.hostile"), "{delivery:#}");
     assert!(receiver.is_untouched());
+
+    daemon.api.post("/api/v1/providers/test.hostile/approve", Value::Null).await;
+    assert_eq!(daemon.settled(&event).await["status"], "success");
+    assert_eq!(receiver.drain().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
