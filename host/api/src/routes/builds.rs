@@ -54,7 +54,7 @@ fn signature(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let text = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     text.map(Some).ok_or_else(|| {
         let detail = "Postern-Signature is not the content of a .minisig file in base64";
-        Problem::new(StatusCode::BAD_REQUEST, "bad-header", detail)
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
     })
 }
 
@@ -63,7 +63,7 @@ impl OperationInput for Signature {
         let schema = json_schema!({ "type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/=]*$" });
         let description = "The minisign signature of the component: the whole content of its .minisig file, in base64.";
         document::header(operation, "Postern-Signature", description, schema);
-        document::fails(operation, &[StatusCode::BAD_REQUEST]);
+        document::fails(operation, &[StatusCode::UNPROCESSABLE_ENTITY]);
     }
 }
 

@@ -58,7 +58,7 @@ async fn only_what_is_signed_with_a_named_key_is_taken() {
     }
     let path = "/api/v1/providers?plugin=test";
     let headers = [("Postern-Signature", "%%%"), ("Content-Type", "application/wasm")];
-    daemon.api.call_with(Method::POST, path, &headers, json!("x")).await.problem(400, "bad-header");
+    daemon.api.call_with(Method::POST, path, &headers, json!("x")).await.problem(422, "invalid");
     assert_eq!(daemon.api.call(Method::GET, PATH, Value::Null).await.status, 404, "nothing of it was kept");
 
     let added = offer(&daemon, BUILD, Some(&signature)).await.success();
