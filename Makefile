@@ -43,7 +43,7 @@ power: prepare
 
 ## Kill the daemon under load, a hundred times on each engine: CRASH_KILLS=100 CRASH_SEED=1.
 crash: build
-	$(CARGO) test --package postern-tests --test it -- crash::long --ignored --nocapture --test-threads=1
+	$(CARGO) test --workspace --test it -- crash::long --ignored --nocapture --test-threads=1
 
 build: prepare
 	$(CARGO) build --package postern
