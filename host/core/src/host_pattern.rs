@@ -91,7 +91,7 @@ impl HostPattern {
         match self {
             Self::Field(reference) => field(reference)
                 .and_then(|text| Url::parse(text).ok())
-                .is_some_and(|wanted| wanted.host().is_some() && origin(&wanted) == origin(url)),
+                .is_some_and(|wanted| is_http(url) && wanted.host().is_some() && origin(&wanted) == origin(url)),
             Self::Literal(literal) => url.scheme() == literal.scheme.as_str() && literal.covers(url, field),
         }
     }
@@ -165,6 +165,10 @@ fn label(text: &str) -> Option<String> {
         && !text.starts_with('-')
         && !text.ends_with('-');
     fits.then(|| text.to_ascii_lowercase())
+}
+
+fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "http")
 }
 
 fn origin(url: &Url) -> (&str, Option<Host<&str>>, Option<u16>) {
@@ -389,6 +393,10 @@ mod tests {
             assert!(!allows("{config.url}", url), "{url}");
         }
         assert!(!allows("{config.other}", "https://example.com:8443"));
+        // A URL of another scheme is no request, whatever the field holds.
+        let elsewhere = "gopher://example.com/";
+        let pattern: HostPattern = "{config.url}".parse().unwrap();
+        assert!(!pattern.allows(&Url::parse(elsewhere).unwrap(), |_| Some(elsewhere)));
     }
 
     #[test]
