@@ -33,7 +33,7 @@ mod statistics;
 mod throughput;
 mod turns;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use machine::Machine;
 use std::path::PathBuf;
@@ -123,4 +123,9 @@ async fn main() -> Result<()> {
         });
     }
     report.print(common.json)
+}
+
+/// The webhook provider's component as it comes with the daemon.
+fn webhook() -> Result<Vec<u8>> {
+    Ok(postern_bundle::component("webhook").context("no webhook provider")?.to_vec())
 }

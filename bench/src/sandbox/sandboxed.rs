@@ -1,15 +1,9 @@
 //! Providers' components, as the daemon calls them.
 
 use super::{Bench, Job};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use postern_runtime::{Component, Delivery, Limits, Options, Runtime};
 use std::path::PathBuf;
-
-/// The webhook provider's component as it comes with the daemon.
-pub(super) fn rust() -> Result<Vec<u8>> {
-    let bundled = postern_bundle::PROVIDERS.iter().find(|bundled| bundled.name == "webhook").context("no webhook provider")?;
-    Ok(bundled.component.to_vec())
-}
 
 /// Loads a component, with the daemon's default bounds.
 pub(super) async fn load(component: Vec<u8>, cache: Option<PathBuf>) -> Result<Component> {

@@ -4,14 +4,13 @@
 //! They hang only after the warm-up: a destination that was quick so far has more deliveries on their way to it than one of
 //! which nothing is known.
 
-use super::cell::{SETTLING, WARM_UP};
+use super::cell::WARM_UP;
 use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
-use super::emitters::{self, Plan};
-use super::figures::Figures;
 use super::setup::{Choice, Engine, Setup};
+use super::steady::Steady;
 use super::usage::Meter;
 use crate::Common;
-use crate::receiver::{Receiver, distinct};
+use crate::receiver::Receiver;
 use crate::report::{Goal, Section};
 use crate::statistics::{count, median};
 use anyhow::{Context, Result, bail};
@@ -24,8 +23,6 @@ use std::path::Path;
 /// Destinations that always answer, and those that may hang.
 const HEALTHY: usize = 8;
 const OTHERS: usize = 2;
-/// How many emit, so that one that waits for its answer keeps no other from its moment.
-const EMITTERS: u32 = 16;
 /// The p99 of healthy deliveries beside hanging ones, as a multiple of what it is without.
 const GOAL: Goal = Goal::AtMost(1.5);
 
@@ -125,12 +122,13 @@ impl Terms {
         let places: Vec<SocketAddr> = healthy.addresses.iter().chain(&others.addresses).copied().collect();
         daemon.prepare(&places, self.timeout_milliseconds).await?;
         others.hang(false);
-        self.emit(&daemon, healthy, WARM_UP).await?;
+        let load = Steady { daemon: &daemon, receiver: healthy, rate: self.rate, fan_out: HEALTHY + OTHERS };
+        load.arrived(WARM_UP).await?;
         others.wait_for(WARM_UP as usize * OTHERS).await?;
         others.take();
         others.hang(hang);
         let meter = Meter::start(&daemon)?;
-        let figures = self.emit(&daemon, healthy, self.rate * self.seconds).await?;
+        let figures = load.arrived(self.rate * self.seconds).await?;
         let usage = meter.stop(&daemon)?;
         // With requests that hang there is no orderly stop before their timeout.
         drop(daemon);
@@ -145,24 +143,6 @@ impl Terms {
             others_requests: count(requests),
             others_cores: usage.others_cores,
         })
-    }
-
-    /// Emits at the rate, until everything arrived at the healthy ones.
-    async fn emit(&self, daemon: &Daemon, healthy: &Receiver, events: u32) -> Result<Figures> {
-        let fan_out = u32::try_from(HEALTHY + OTHERS)?;
-        // Twice the time that it should take, so that falling behind shows in the rate.
-        let seconds = 2 * events.div_ceil(self.rate);
-        let plan = Plan { emitters: EMITTERS, events, seconds, fan_out, per_second: Some(self.rate) };
-        let load = emitters::emit(&daemon.target, plan).await?;
-        let expected = load.acknowledgements.len() * HEALTHY;
-        healthy.wait_for(expected).await?;
-        tokio::time::sleep(SETTLING).await;
-        let arrivals = healthy.take();
-        let distinct = distinct(&arrivals);
-        if distinct != expected {
-            bail!("{expected} deliveries to healthy destinations were acknowledged, but {distinct} arrived");
-        }
-        Figures::of(&load, &arrivals)
     }
 }
 

@@ -8,7 +8,7 @@
 //! | [`backlog`] | many deliveries that waited are worked off |
 //! | [`hanging`] | what destinations that never answer cost those that do |
 //! | `cell`, `figures`, `goals` | one burst on an empty queue, what it came to, what it is meant to come to |
-//! | `emitters` | the load |
+//! | `emitters`, `steady` | the load; one that leaves the machine room |
 //! | [`upgrades`] | what upgrades, and compiling a large component, cost deliveries |
 //! | [`start`] | how soon providers are there |
 //! | `setup`, `daemon`, `process`, `usage` | the daemon, and who used the processors |
@@ -23,6 +23,7 @@ pub(crate) mod hanging;
 mod process;
 mod setup;
 pub(crate) mod start;
+mod steady;
 pub(crate) mod upgrades;
 mod usage;
 

@@ -3,11 +3,10 @@
 
 use super::daemon::Daemon;
 use super::setup::{Choice, Engine, Setup};
-use super::upgrades::webhook;
-use crate::Common;
 use crate::builds::variant;
 use crate::report::{Goal, Section};
 use crate::statistics::median;
+use crate::{Common, webhook};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;

@@ -1,17 +1,16 @@
 //! Upgrades under load: the same steady load on a provider that nobody touches, on one that is upgraded again and again, and
 //! beside a large component that is compiled all the time. Each upgrade is to a build that was never compiled before.
 
-use super::cell::{SETTLING, WARM_UP};
+use super::cell::WARM_UP;
 use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
-use super::emitters::{self, Plan};
-use super::figures::Figures;
 use super::setup::{Choice, Engine, Setup};
+use super::steady::Steady;
 use super::usage::Meter;
-use crate::Common;
 use crate::builds::{heavy, variant};
-use crate::receiver::{Receiver, distinct};
+use crate::receiver::Receiver;
 use crate::report::{Goal, Section};
 use crate::statistics::{count, median};
+use crate::{Common, webhook};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
@@ -22,8 +21,6 @@ use std::time::{Duration, Instant};
 
 /// Destinations, of which each gets every event.
 const DESTINATIONS: usize = 4;
-/// How many emit, so that one that waits for its answer keeps no other from its moment.
-const EMITTERS: u32 = 16;
 /// Functions of the large component unless a file is given: 17 MB.
 const FUNCTIONS: usize = 19_500;
 /// The plugin and the provider that is upgraded.
@@ -147,21 +144,16 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
     })
 }
 
-/// The webhook provider, which is upgraded under another name.
-pub(super) fn webhook() -> Result<Vec<u8>> {
-    let found = postern_bundle::PROVIDERS.iter().find(|bundled| bundled.name == "webhook");
-    Ok(found.context("no webhook provider")?.component.to_vec())
-}
-
 impl Terms {
     async fn run(&self, setup: &Setup, engine: Engine, receiver: &Receiver, webhook: &[u8], meanwhile: Meanwhile) -> Result<Run> {
         let daemon = Daemon::start(setup, engine).await?;
         daemon.add(PLUGIN, webhook.to_vec()).await?;
         daemon.prepare_for(PROVIDER, &receiver.addresses, TIMEOUT_MILLISECONDS).await?;
-        self.emit(&daemon, receiver, WARM_UP).await?;
+        let load = Steady { daemon: &daemon, receiver, rate: self.rate, fan_out: DESTINATIONS };
+        load.arrived(WARM_UP).await?;
         let meter = Meter::start(&daemon)?;
         let until = Instant::now() + Duration::from_secs(self.seconds.into());
-        let load = self.emit(&daemon, receiver, self.rate * self.seconds);
+        let load = load.arrived(self.rate * self.seconds);
         let (figures, (builds, last)) = match meanwhile {
             Meanwhile::Nothing => (load.await?, (0, Duration::ZERO)),
             Meanwhile::Upgrades => tokio::try_join!(load, self.upgrade(&daemon, webhook, until))?,
@@ -209,24 +201,6 @@ impl Terms {
 
     fn next(&self) -> u32 {
         self.builds.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Emits at the rate, until everything arrived.
-    async fn emit(&self, daemon: &Daemon, receiver: &Receiver, events: u32) -> Result<Figures> {
-        // Twice the time that it should take, so that falling behind shows in the latency.
-        let seconds = 2 * events.div_ceil(self.rate);
-        let fan_out = u32::try_from(DESTINATIONS)?;
-        let plan = Plan { emitters: EMITTERS, events, seconds, fan_out, per_second: Some(self.rate) };
-        let load = emitters::emit(&daemon.target, plan).await?;
-        let expected = load.acknowledgements.len() * DESTINATIONS;
-        receiver.wait_for(expected).await?;
-        tokio::time::sleep(SETTLING).await;
-        let arrivals = receiver.take();
-        let distinct = distinct(&arrivals);
-        if distinct != expected {
-            bail!("{expected} deliveries were acknowledged, but {distinct} arrived");
-        }
-        Ok(Figures { duplicates: count(arrivals.len() - distinct), ..Figures::of(&load, &arrivals)? })
     }
 }
 

@@ -41,6 +41,11 @@ pub static PROVIDERS: &[Bundled] = &[
     bundled!("webhook"),
 ];
 
+/// The component of the one with this name, its own part of its id: `webhook`.
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    PROVIDERS.iter().find(|provider| provider.name == name).map(|provider| provider.component)
+}
+
 #[cfg(test)]
 mod tests {
     use super::PROVIDERS;

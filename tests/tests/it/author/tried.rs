@@ -168,7 +168,7 @@ async fn a_changed_component_is_run_again() {
 }
 
 fn bundled(name: &str) -> &'static [u8] {
-    postern_bundle::PROVIDERS.iter().find(|bundled| bundled.name == name).unwrap().component
+    postern_bundle::component(name).unwrap()
 }
 
 fn webhook() -> &'static [u8] {
