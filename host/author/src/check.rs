@@ -120,12 +120,11 @@ impl Tools {
                 return Described { manifest: None, problems, memory };
             }
         };
-        let schemas = [("config", Some(&manifest.config)), ("connection", manifest.connection.as_ref())];
-        let wrong = |(name, schema): (&str, Option<&SettingsSchema>)| {
-            let error = Form::compile(schema?).err()?;
+        let wrong = |(name, schema): (&str, &SettingsSchema)| {
+            let error = Form::compile(schema).err()?;
             Some(format!("the manifest's {name}: its schema is not usable: {}: {}", error.0.path, error.0.message))
         };
-        let problems = schemas.into_iter().filter_map(wrong).collect();
+        let problems = sections(&manifest).filter_map(wrong).collect();
         Described { manifest: Some(manifest), problems, memory }
     }
 }
@@ -152,8 +151,7 @@ fn warnings(manifest: &Manifest) -> Vec<String> {
     if let Some(any) = manifest.hosts.iter().find(|host| host.is_any_host()) {
         warnings.push(format!("hosts: `{any}` is every host; few operators grant that"));
     }
-    let schemas = [("config", Some(&manifest.config)), ("connection", manifest.connection.as_ref())];
-    for (name, schema) in schemas.into_iter().filter_map(|(name, schema)| Some((name, schema?))) {
+    for (name, schema) in sections(manifest) {
         for (field, schema) in properties(schema) {
             let bare: String = field.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
             let text = schema.get("type").is_none_or(|kind| kind == "string" || *kind == serde_json::json!(["string", "null"]));
@@ -182,8 +180,7 @@ fn asks(manifest: &Manifest) -> Vec<String> {
     } else {
         asks.push(format!("the answer is: postern provider approve {}", manifest.id));
     }
-    let schemas = [("config", Some(&manifest.config)), ("connection", manifest.connection.as_ref())];
-    for (name, schema) in schemas.into_iter().filter_map(|(name, schema)| Some((name, schema?))) {
+    for (name, schema) in sections(manifest) {
         let secrets = properties(schema).filter(|(_, schema)| schema.get("writeOnly") == Some(&Value::Bool(true)));
         for (field, schema) in secrets {
             let hosts = schema.get("x-hosts").and_then(Value::as_array);
@@ -200,6 +197,12 @@ fn asks(manifest: &Manifest) -> Vec<String> {
         asks.push(format!("its calls are kept to {} in {} ms", rate.calls, rate.per_milliseconds));
     }
     asks
+}
+
+/// The settings that a provider has, by the names of their sections.
+fn sections(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &SettingsSchema)> {
+    let connection = manifest.connection.iter().map(|schema| ("connection", schema));
+    std::iter::once(("config", &manifest.config)).chain(connection)
 }
 
 /// The fields of a schema at its top.

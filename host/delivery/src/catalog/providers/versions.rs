@@ -4,7 +4,7 @@
 //! is kept; while somebody pins it, it is kept however many come after it.
 
 use super::stored::Paused;
-use super::{Build, Provider, ProviderState, plugin_of};
+use super::{Build, Described, Provider, ProviderState, describe, plugin_of, recognise_file};
 use crate::Error;
 use crate::catalog::Catalog;
 use postern_core::{ProviderId, Subscription};
@@ -73,11 +73,7 @@ impl Catalog {
     pub async fn roll_back_provider(&self, id: &ProviderId, target: Option<&str>) -> Result<(), Error> {
         self.settled(id).await;
         let build = self.provider(id)?.target(target)?;
-        let component = self.kept_component(&build.digest).await?;
-        let (component, judged) = self.trust.judged(component, build.signature.clone()).await;
-        judged.map_err(Error::Untrusted)?;
-        let described = super::describe(&self.runtime, &plugin_of(id), component).await?;
-        let described = super::recognise_file(described, &build.digest)?;
+        let described = self.kept_again(id, &build).await?;
         let grant = |of: &Provider| (*of.grant).clone();
         let staged = self.stage(&described.clone().with(grant(&*self.provider(id)?), true)).await?;
         let _changing = self.changing.lock().await;
@@ -168,13 +164,17 @@ impl Catalog {
             return Ok(());
         }
         let Some(build) = provider.builds.iter().find(|build| build.version == *version) else { return Ok(()) };
+        let described = self.kept_again(id, build).await?;
+        self.put_pin(id, version, described.with((*provider.grant).clone(), true));
+        Ok(())
+    }
+
+    /// Loads a build that is kept, if it is still trusted and the file that was added.
+    async fn kept_again(&self, id: &ProviderId, build: &Build) -> Result<Described, Error> {
         let component = self.kept_component(&build.digest).await?;
         let (component, judged) = self.trust.judged(component, build.signature.clone()).await;
         judged.map_err(Error::Untrusted)?;
-        let described = super::describe(&self.runtime, &plugin_of(id), component).await?;
-        let described = super::recognise_file(described, &build.digest)?;
-        self.put_pin(id, version, described.with((*provider.grant).clone(), true));
-        Ok(())
+        recognise_file(describe(&self.runtime, &plugin_of(id), component).await?, &build.digest)
     }
 
     /// Holds a build beside the one in force.
