@@ -45,8 +45,9 @@ power: prepare
 crash: build
 	$(CARGO) test --workspace --test it -- crash::long --ignored --nocapture --test-threads=1
 
+# Chosen out of the whole workspace, so that its dependencies are built as `make test` builds them, once.
 build: prepare
-	$(CARGO) build --package postern
+	$(CARGO) build --workspace --bin postern
 
 # Finds a way to compile providers to WebAssembly; see providers/builder/prepare.sh.
 prepare:
