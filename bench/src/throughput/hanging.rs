@@ -4,11 +4,11 @@
 //! They hang only after the warm-up: a destination that was quick so far has more deliveries on their way to it than one of
 //! which nothing is known.
 
+use super::awake::Awake;
 use super::cell::WARM_UP;
 use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
 use super::setup::{Choice, Engine, Setup};
 use super::steady::Steady;
-use super::usage::Meter;
 use crate::Common;
 use crate::receiver::Receiver;
 use crate::report::{Goal, Section};
@@ -60,8 +60,6 @@ struct Run {
     p99_milliseconds: f64,
     /// Requests that the two others received after the warm-up.
     others_requests: f64,
-    /// Processors that everything else on the machine used.
-    others_cores: f64,
 }
 
 /// An engine's medians.
@@ -83,6 +81,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         timeout_milliseconds: or(options.timeout, TIMEOUT_MILLISECONDS, 1_000),
     };
     let setup = options.choice.setup(directory)?;
+    let _awake = Awake::start()?;
     let healthy = Receiver::start(HEALTHY)?;
     let others = Receiver::start(OTHERS)?;
     let engines = options.choice.engines();
@@ -108,7 +107,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         columns: Row::COLUMNS.to_vec(),
         rows: rows.iter().map(Row::row).collect(),
         notes: vec![format!(
-            "Each event goes to ten destinations. After a warm-up two of them go on like the rest, or take requests and never answer, until the provider gives up after {} s; in turns, each on a fresh data directory, {} s long. Latency is that of the eight healthy ones, from the acknowledgement to the arrival. Every one of their deliveries arrived. In parentheses: what is to be reached.",
+            "Each event goes to ten destinations. After a warm-up two of them go on like the rest, or take requests and never answer, until the provider gives up after {} s; in turns, each on a fresh data directory, {} s long. Latency is that of the eight healthy ones, from the acknowledgement to the arrival. Every one of their deliveries arrived. Meanwhile no processor goes idle: each has something to run that gives way to all else. In parentheses: what is to be reached.",
             f64::from(terms.timeout_milliseconds) / 1e3,
             terms.seconds
         )],
@@ -127,9 +126,7 @@ impl Terms {
         others.wait_for(WARM_UP as usize * OTHERS).await?;
         others.take();
         others.hang(hang);
-        let meter = Meter::start(&daemon)?;
         let figures = load.arrived(self.rate * self.seconds).await?;
-        let usage = meter.stop(&daemon)?;
         // With requests that hang there is no orderly stop before their timeout.
         drop(daemon);
         let requests = others.take().len();
@@ -141,7 +138,6 @@ impl Terms {
             p50_milliseconds: figures.delivery_p50_milliseconds,
             p99_milliseconds: figures.delivery_p99_milliseconds,
             others_requests: count(requests),
-            others_cores: usage.others_cores,
         })
     }
 }
@@ -155,7 +151,6 @@ impl Run {
             p50_milliseconds: of(|run| run.p50_milliseconds),
             p99_milliseconds: of(|run| run.p99_milliseconds),
             others_requests: of(|run| run.others_requests),
-            others_cores: of(|run| run.others_cores),
         }
     }
 }
@@ -171,7 +166,6 @@ impl Row {
         "two hang",
         "p99 ratio",
         "requests that hung",
-        "others' cores",
     ];
 
     fn row(&self) -> Vec<String> {
@@ -185,7 +179,6 @@ impl Row {
             format!("{:.2}", hanging.p99_milliseconds),
             GOAL.beside(*p99_ratio, &format!("{p99_ratio:.2}")),
             format!("{:.0}", hanging.others_requests),
-            format!("{:.2}", answering.others_cores.max(hanging.others_cores)),
         ]
     }
 }

@@ -13,6 +13,7 @@
 //! | [`start`] | how soon providers are there |
 //! | `setup`, `daemon`, `process`, `usage` | the daemon, and who used the processors |
 
+mod awake;
 pub(crate) mod backlog;
 mod cell;
 mod daemon;

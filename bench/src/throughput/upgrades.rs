@@ -1,11 +1,11 @@
 //! Upgrades under load: the same steady load on a provider that nobody touches, on one that is upgraded again and again, and
 //! beside a large component that is compiled all the time. Each upgrade is to a build that was never compiled before.
 
+use super::awake::Awake;
 use super::cell::WARM_UP;
 use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
 use super::setup::{Choice, Engine, Setup};
 use super::steady::Steady;
-use super::usage::Meter;
 use crate::builds::{heavy, variant};
 use crate::receiver::Receiver;
 use crate::report::{Goal, Section};
@@ -79,7 +79,6 @@ struct Run {
     last_build_milliseconds: f64,
     /// Deliveries that arrived more than once.
     duplicates: f64,
-    others_cores: f64,
 }
 
 /// An engine's medians.
@@ -109,6 +108,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         builds: AtomicU32::new(0),
     };
     let setup = options.choice.setup(directory)?;
+    let _awake = Awake::start()?;
     let receiver = Receiver::start(DESTINATIONS)?;
     let engines = options.choice.engines();
     let mut runs: Vec<[Vec<Run>; 3]> = engines.iter().map(|_| Default::default()).collect();
@@ -135,7 +135,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         columns: Row::COLUMNS.to_vec(),
         rows: rows.iter().map(Row::row).collect(),
         notes: vec![format!(
-            "The same load for {} s, in turns and each on a fresh data directory: with a provider that nobody touches, with one that is upgraded {} times to builds that were never compiled before, and while a component of {:.1} MB is compiled all the time. Latency is from the acknowledgement to the arrival; every delivery arrived. In parentheses: what is to be reached.",
+            "The same load for {} s, in turns and each on a fresh data directory: with a provider that nobody touches, with one that is upgraded {} times to builds that were never compiled before, and while a component of {:.1} MB is compiled all the time. Latency is from the acknowledgement to the arrival; every delivery arrived. Meanwhile no processor goes idle: each has something to run that gives way to all else. In parentheses: what is to be reached.",
             terms.seconds,
             terms.upgrades,
             count(terms.large.len()) / 1e6,
@@ -151,7 +151,6 @@ impl Terms {
         daemon.prepare_for(PROVIDER, &receiver.addresses, TIMEOUT_MILLISECONDS).await?;
         let load = Steady { daemon: &daemon, receiver, rate: self.rate, fan_out: DESTINATIONS };
         load.arrived(WARM_UP).await?;
-        let meter = Meter::start(&daemon)?;
         let until = Instant::now() + Duration::from_secs(self.seconds.into());
         let load = load.arrived(self.rate * self.seconds);
         let (figures, (builds, last)) = match meanwhile {
@@ -159,7 +158,6 @@ impl Terms {
             Meanwhile::Upgrades => tokio::try_join!(load, self.upgrade(&daemon, webhook, until))?,
             Meanwhile::Compiling => tokio::try_join!(load, self.compile(&daemon, until))?,
         };
-        let usage = meter.stop(&daemon)?;
         daemon.check_settled().await?;
         daemon.stop().await?;
         Ok(Run {
@@ -168,7 +166,6 @@ impl Terms {
             builds: f64::from(builds),
             last_build_milliseconds: last.as_secs_f64() * 1e3,
             duplicates: figures.duplicates,
-            others_cores: usage.others_cores,
         })
     }
 
@@ -214,7 +211,6 @@ impl Run {
             builds: of(|run| run.builds),
             last_build_milliseconds: of(|run| run.last_build_milliseconds),
             duplicates: runs.iter().map(|run| run.duplicates).fold(0.0, f64::max),
-            others_cores: of(|run| run.others_cores),
         }
     }
 }
@@ -234,7 +230,6 @@ impl Row {
         "ms for an upgrade",
         "compiled",
         "twice",
-        "others' cores",
     ];
 
     fn row(&self) -> Vec<String> {
@@ -249,7 +244,6 @@ impl Row {
         cells.push(format!("{:.0}", self.upgrades.last_build_milliseconds));
         cells.push(format!("{:.0}", self.compiling.builds));
         cells.push(format!("{:.0}", most(|run| run.duplicates)));
-        cells.push(format!("{:.2}", most(|run| run.others_cores)));
         cells
     }
 }
