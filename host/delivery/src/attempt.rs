@@ -272,8 +272,9 @@ fn without_call(number: u32, started_at: Timestamp, cause: Cause, message: Strin
 }
 
 fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report<Result<Receipt, Failure>>) -> Attempt {
-    let failure = |cause, message, retry| {
-        let ambiguous = verdict::is_ambiguous(cause, &report.exchanges);
+    let failure = |cause, message, retry: Option<Retry>| {
+        let ambiguous = verdict::is_ambiguous(retry.is_some(), &report.exchanges);
+        let retry = retry.unwrap_or_else(|| verdict::retry(cause, &report.exchanges));
         Outcome::Failure { cause, message, retry, ambiguous }
     };
     let mut log = report.log;
@@ -294,7 +295,7 @@ fn made(number: u32, started_at: Timestamp, build: ProviderBuild, report: Report
                 CallError::Contract(_) | CallError::Mismatch(_) => Cause::Contract,
                 CallError::Host(_) => Cause::Unavailable,
             };
-            failure(cause, error.to_string(), Retry::Backoff)
+            failure(cause, error.to_string(), None)
         }
     };
     let duration_micros = micros(report.duration);

@@ -40,13 +40,29 @@ fn of_exchange(last: Option<&Exchange>) -> Reason {
     class.into()
 }
 
+/// What is to be done after a failure of which the provider does not say it. One that did not come to an end itself may do so next
+/// time; of others the last request tells, as the contract has it (`failure` in `wit/provider.wit`).
+pub fn retry(cause: Cause, exchanges: &[Exchange]) -> Retry {
+    let last = exchanges.last().filter(|_| cause == Cause::Provider).map(|exchange| &exchange.result);
+    let hopeless = match last {
+        None => false,
+        Some(ExchangeResult::Denied { .. }) => true,
+        Some(ExchangeResult::Answered { status, .. }) => (300..500).contains(status) && !matches!(status, 408 | 425 | 429),
+        Some(ExchangeResult::Failed { kind, .. }) => {
+            ["denied", "invalid-request", "request-too-large", "too-many-requests", "redirect"].contains(&kind.as_str())
+        }
+    };
+    if hopeless { Retry::Never } else { Retry::Backoff }
+}
+
 /// Whether a failed attempt may have had its effect: a request was sent whose answer did not come, or it was answered
-/// well and the provider did not get to say so, or it was answered with a redirect that could not be followed to its end.
-pub fn is_ambiguous(cause: Cause, exchanges: &[Exchange]) -> bool {
+/// well and the provider did not get to say what that means, or it was answered with a redirect that could not be followed to its
+/// end. `told`: whether the provider said what is to be done.
+pub fn is_ambiguous(told: bool, exchanges: &[Exchange]) -> bool {
     let redirected = |exchange: &Exchange| matches!(exchange.result, ExchangeResult::Answered { status: 301..=303, .. });
     match exchanges.split_last().map(|(last, before)| (&last.result, before.last())) {
         Some((ExchangeResult::Failed { sent: true, .. }, _)) => true,
-        Some((ExchangeResult::Answered { status, .. }, _)) => *status < 400 && !matches!(cause, Cause::Provider),
+        Some((ExchangeResult::Answered { status, .. }, _)) => *status < 400 && !told,
         Some((ExchangeResult::Failed { .. } | ExchangeResult::Denied { .. }, before)) => before.is_some_and(redirected),
         None => false,
     }
@@ -178,14 +194,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_provider_does_not_say_its_last_request_tells() {
+        let denied = exchange(ExchangeResult::Denied { code: "grant".into(), message: "no".into() });
+        for (exchanges, expected) in [
+            (vec![], Retry::Backoff),
+            (vec![answered(404, &[]), answered(200, &[])], Retry::Backoff),
+            (vec![answered(500, &[])], Retry::Backoff),
+            (vec![answered(408, &[])], Retry::Backoff),
+            (vec![answered(425, &[])], Retry::Backoff),
+            (vec![answered(429, &[])], Retry::Backoff),
+            (vec![failed("timeout", true)], Retry::Backoff),
+            (vec![failed("response-too-large", true)], Retry::Backoff),
+            (vec![answered(302, &[])], Retry::Never),
+            (vec![answered(200, &[]), answered(400, &[])], Retry::Never),
+            (vec![answered(410, &[])], Retry::Never),
+            (vec![failed("redirect", true)], Retry::Never),
+            (vec![denied], Retry::Never),
+        ] {
+            assert_eq!(retry(Cause::Provider, &exchanges), expected, "{exchanges:?}");
+            assert_eq!(retry(Cause::Trap, &exchanges), Retry::Backoff);
+        }
+    }
+
+    #[test]
     fn an_effect_is_unknown_when_the_answer_is_or_when_nobody_could_tell_of_it() {
-        assert!(is_ambiguous(Cause::Provider, &[failed("timeout", true)]));
-        assert!(!is_ambiguous(Cause::Provider, &[failed("refused", false)]));
-        assert!(is_ambiguous(Cause::Trap, &[answered(201, &[])]));
-        assert!(!is_ambiguous(Cause::Provider, &[answered(201, &[])]), "the provider saw the answer and calls it a failure");
-        assert!(!is_ambiguous(Cause::Trap, &[answered(500, &[])]) && !is_ambiguous(Cause::Trap, &[]));
-        assert!(is_ambiguous(Cause::Provider, &[answered(303, &[]), failed("refused", false)]), "what led there may have worked");
-        assert!(!is_ambiguous(Cause::Provider, &[answered(200, &[]), failed("refused", false)]));
+        assert!(is_ambiguous(true, &[failed("timeout", true)]));
+        assert!(!is_ambiguous(true, &[failed("refused", false)]));
+        assert!(is_ambiguous(false, &[answered(201, &[])]));
+        assert!(!is_ambiguous(true, &[answered(201, &[])]), "the provider saw the answer and calls it a failure");
+        assert!(!is_ambiguous(false, &[answered(500, &[])]) && !is_ambiguous(false, &[]));
+        assert!(is_ambiguous(true, &[answered(303, &[]), failed("refused", false)]), "what led there may have worked");
+        assert!(!is_ambiguous(true, &[answered(200, &[]), failed("refused", false)]));
     }
 
     #[test]

@@ -103,24 +103,15 @@ static bool send(config config, const char *method, string url, string body, uin
     postern_provider_http_error_t error;
     if (postern_provider_http_send(&request, answer, &error)) return true;
     failure->message = error.message;
-    switch (error.kind) {
-        // What no second try mends: a person has to change the grant or the settings.
-        case POSTERN_PROVIDER_HTTP_ERROR_KIND_DENIED:
-        case POSTERN_PROVIDER_HTTP_ERROR_KIND_INVALID_REQUEST:
-        case POSTERN_PROVIDER_HTTP_ERROR_KIND_REQUEST_TOO_LARGE:
-        case POSTERN_PROVIDER_HTTP_ERROR_KIND_TOO_MANY_REQUESTS:
-        case POSTERN_PROVIDER_HTTP_ERROR_KIND_REDIRECT: failure->retry.tag = POSTERN_PROVIDER_TYPES_RETRY_NEVER; break;
-        default: failure->retry.tag = POSTERN_PROVIDER_TYPES_RETRY_BACKOFF;
-    }
+    failure->retry.is_some = false;
     return false;
 }
 
-// Whether an answer is a success; if not, `failure` says what it means. How long to wait, the host reads from the answer itself.
+// Whether an answer is a success; if not, `failure` says so. Whether and when to try again, the host reads from the answer itself.
 static bool succeeded(const response *answer, failure *failure) {
     unsigned status = answer->status;
     if (status >= 200 && status <= 299) return true;
-    bool temporary = status == 408 || status == 425 || status == 429 || status >= 500;
-    failure->retry.tag = temporary ? POSTERN_PROVIDER_TYPES_RETRY_BACKOFF : POSTERN_PROVIDER_TYPES_RETRY_NEVER;
+    failure->retry.is_some = false;
     failure->message = owned(TEXT("the service answered HTTP "));
     text_add_number(&failure->message, status);
     text_add(&failure->message, TEXT(": "));

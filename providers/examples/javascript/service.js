@@ -1,4 +1,4 @@
-// What both providers have in common: what they say of themselves, the message, and what an answer means.
+// What both providers have in common: what they say of themselves, the message, and how a failure reads.
 
 const config = {
   type: 'object',
@@ -93,14 +93,9 @@ export function externalId(text) {
   }
 }
 
-// What an answer that is no success means for the delivery. How long the service wants to be left alone, the host reads from the
-// answer itself.
+// An answer that is no success. Whether and when to try again, the host reads from the answer itself.
 export function failure(status, text) {
-  const temporary = status === 408 || status === 425 || status === 429 || status >= 500;
-  return {
-    message: `the service answered HTTP ${status}: ${text.slice(0, 200)}`,
-    retry: { tag: temporary ? 'backoff' : 'never' },
-  };
+  return new Error(`the service answered HTTP ${status}: ${text.slice(0, 200)}`);
 }
 
 // The exports that the manifest does not claim are never called, but have to be there.

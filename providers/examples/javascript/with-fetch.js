@@ -43,7 +43,7 @@ async function request({ apiKey }, url, timeout, { headers, ...rest }) {
     });
   } catch (error) {
     // `fetch` does not tell what went wrong; the host does, in the attempt's log and exchanges.
-    throw { message: `no answer: ${error}`, retry: { tag: 'backoff' } };
+    throw new Error(`no answer: ${error}`);
   }
 }
 

@@ -4,9 +4,6 @@ import { send } from 'postern:provider/http@0.1.0';
 import { write } from 'postern:provider/log@0.1.0';
 import { externalId, failure, manifest, message, unused } from './service.js';
 
-// What no second try mends: a person has to change the grant or the settings.
-const PERMANENT = ['denied', 'invalid-request', 'request-too-large', 'too-many-requests', 'redirect'];
-
 export const provider = {
   ...unused,
 
@@ -44,7 +41,7 @@ function request({ apiKey }, { headers, ...rest }) {
   try {
     const response = send({ ...rest, headers: [...headers, { name: 'Authorization', value: `Bearer ${apiKey}` }] });
     return { status: response.status, text: new TextDecoder().decode(response.body) };
-  } catch ({ payload: { kind, message } }) {
-    throw { message, retry: { tag: PERMANENT.includes(kind) ? 'never' : 'backoff' } };
+  } catch ({ payload: { message } }) {
+    throw new Error(message);
   }
 }

@@ -8,7 +8,6 @@ import json
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.imports import http, log, types
-from wit_world.imports.http import ErrorKind
 
 CONFIG = {
     "type": "object",
@@ -56,15 +55,6 @@ EXAMPLE = {
     "data": {"title": "It burns"},
 }
 
-# What no second try mends: a person has to change the grant or the settings.
-PERMANENT = {
-    ErrorKind.DENIED,
-    ErrorKind.INVALID_REQUEST,
-    ErrorKind.REQUEST_TOO_LARGE,
-    ErrorKind.TOO_MANY_REQUESTS,
-    ErrorKind.REDIRECT,
-}
-
 
 class Provider(exports.Provider):
     def describe(self) -> types.Manifest:
@@ -104,10 +94,9 @@ class Provider(exports.Provider):
         try:
             answer = request(config, "POST", config["apiEndpoint"], config["timeout"], body)
         except Err as error:
-            retry = types.Retry_Never() if error.value.kind in PERMANENT else types.Retry_Backoff()
-            raise Err(types.Failure(error.value.message, retry))
+            raise failure(error.value.message)
         if not 200 <= answer.status <= 299:
-            raise Err(types.Failure(described(answer), retry_after(answer.status)))
+            raise failure(described(answer))
         return types.Receipt(external_id(answer.body))
 
     def test_connection(self, settings: types.Settings) -> str:
@@ -139,10 +128,9 @@ def request(config: dict, method: str, url: str, timeout: int, body: bytes | Non
     return http.send(http.Request(method, url, headers, body, timeout, redirects=None))
 
 
-def retry_after(status: int) -> types.Retry:
-    """What a status that is no success means. How long to wait, the host reads from the answer itself."""
-    temporary = status in (408, 425, 429) or status >= 500
-    return types.Retry_Backoff() if temporary else types.Retry_Never()
+def failure(message: str) -> Err:
+    """Whether and when to try again, the host reads from the request and its answer itself."""
+    return Err(types.Failure(message, retry=None))
 
 
 def described(answer: http.Response) -> str:

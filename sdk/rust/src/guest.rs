@@ -96,7 +96,7 @@ fn failure(failure: Failure) -> wit::Failure {
         Retry::After(delay) => wit::Retry::After(u32::try_from(delay.min(LONGEST_DELAY).as_millis()).unwrap_or(u32::MAX)),
         Retry::Never => wit::Retry::Never,
     };
-    wit::Failure { message: failure.into_bounded_message(), retry }
+    wit::Failure { message: failure.into_bounded_message(), retry: Some(retry) }
 }
 
 fn manifest(description: Description) -> wit::Manifest {

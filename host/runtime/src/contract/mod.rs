@@ -52,8 +52,8 @@ pub struct Receipt {
 pub struct Failure {
     /// For people.
     pub message: String,
-    /// What to do.
-    pub retry: Retry,
+    /// What to do, if the provider says it.
+    pub retry: Option<Retry>,
 }
 
 /// Settings to try out.

@@ -284,11 +284,11 @@ impl Teller<'_> {
             Ok(receipt) => Ok(Ok(Receipt { external_id: receipt.external_id.map(|id| self.call.redact(&id)) })),
             Err(failure) => Ok(Err(Failure {
                 message: self.message(&failure.message, log),
-                retry: match failure.retry {
+                retry: failure.retry.map(|retry| match retry {
                     types::Retry::Backoff => Retry::Backoff,
                     types::Retry::After(milliseconds) => Retry::After { milliseconds: milliseconds.into() },
                     types::Retry::Never => Retry::Never,
-                },
+                }),
             })),
         }
     }

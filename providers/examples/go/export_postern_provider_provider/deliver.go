@@ -12,7 +12,7 @@ import (
 func deliver(delivery types.Delivery) (types.Receipt, *types.Failure) {
 	config, err := read(delivery.Config)
 	if err != nil {
-		return types.Receipt{}, never(err.Error())
+		return types.Receipt{}, failed(err.Error())
 	}
 	// Nothing is given away: where the key should be, a provider sees a placeholder.
 	log.Write(log.Level_Debug, fmt.Sprintf("delivering %s with %s", delivery.Event.EventType, delivery.Config))
@@ -25,14 +25,14 @@ func deliver(delivery types.Delivery) (types.Receipt, *types.Failure) {
 		Data:             json.RawMessage(delivery.Event.Payload),
 	})
 	if err != nil {
-		return types.Receipt{}, never(err.Error())
+		return types.Receipt{}, failed(err.Error())
 	}
 	answer := config.send("POST", config.APIEndpoint, config.Timeout, wit.Some(body))
 	if answer.IsErr() {
-		return types.Receipt{}, unanswered(answer.Err())
+		return types.Receipt{}, failed(answer.Err().Message)
 	}
 	if response := answer.Ok(); !isSuccess(response) {
-		return types.Receipt{}, refused(response)
+		return types.Receipt{}, failed(described(response))
 	}
 	return types.Receipt{ExternalId: externalID(answer.Ok().Body)}, nil
 }

@@ -44,28 +44,9 @@ func (config Config) send(method, url string, timeout uint32, body wit.Option[[]
 	return http.Send(http.Request{Method: method, Url: url, Headers: headers, Body: body, TimeoutMilliseconds: wit.Some(timeout)})
 }
 
-// unanswered tells what no second try mends, since a person has to change the grant or the settings, from the network's faults.
-func unanswered(err http.Error) *types.Failure {
-	switch err.Kind {
-	case http.ErrorKind_Denied, http.ErrorKind_InvalidRequest, http.ErrorKind_RequestTooLarge, http.ErrorKind_TooManyRequests, http.ErrorKind_Redirect:
-		return never(err.Message)
-	default:
-		return &types.Failure{Message: err.Message, Retry: types.MakeRetryBackoff()}
-	}
-}
-
-// refused says what an answer that is no success means. How long to wait, the host reads from the answer itself.
-func refused(response http.Response) *types.Failure {
-	switch status := response.Status; {
-	case status == 408, status == 425, status == 429, status >= 500:
-		return &types.Failure{Message: described(response), Retry: types.MakeRetryBackoff()}
-	default:
-		return never(described(response))
-	}
-}
-
-func never(message string) *types.Failure {
-	return &types.Failure{Message: message, Retry: types.MakeRetryNever()}
+// failed says that the delivery failed. Whether and when to try again, the host reads from the request and its answer itself.
+func failed(message string) *types.Failure {
+	return &types.Failure{Message: message, Retry: wit.None[types.Retry]()}
 }
 
 func isSuccess(response http.Response) bool {
