@@ -85,6 +85,9 @@ fn resolve(dependencies: Option<&mut Value>, shared: &dyn Fn(&str, &str) -> Resu
         if !features.is_empty() {
             whole.insert("features".to_owned(), Value::Array(features));
         }
+        if let Some(optional) = value.get("optional") {
+            whole.insert("optional".to_owned(), optional.clone());
+        }
         *value = Value::Table(whole);
     }
     Ok(())

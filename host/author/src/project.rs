@@ -43,7 +43,8 @@ macro_rules! template {
 }
 
 /// What authors write on.
-const RUST: [(&str, &str); 5] = [
+const RUST: [(&str, &str); 6] = [
+    template!(".cargo/config.toml"),
     template!("Cargo.toml"),
     template!("src/lib.rs"),
     template!("setup-guide.md"),

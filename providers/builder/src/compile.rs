@@ -21,7 +21,7 @@ pub(crate) fn module(workspace: &Workspace, route: &Route, guest: &Guest) -> Res
         .args(arguments)
         .args(["--package", guest.package, "--features", &guest.features.join(","), "--target-dir"])
         .arg(&workspace.target)
-        .env("CARGO_ENCODED_RUSTFLAGS", without_local_paths(&workspace.root));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&workspace.root, route));
     let status = cargo.status().with_context(|| format!("cannot run {}", route.cargo.display()))?;
     if !status.success() {
         bail!("{} could not be compiled for {TARGET}: {status}", guest.package);
@@ -60,10 +60,18 @@ fn forget_outer_build(cargo: &mut Command) {
     }
 }
 
+/// Memory that a component has for its heap from the start, in bytes: what most calls need. Memory that grows in a call has to be
+/// taken back after it, by a change of the process's mappings that interrupts all other processors.
+const INITIAL_HEAP: u32 = 256 << 10;
+
 /// Panic messages name source files. Shortened, they say the same on every machine, and so the component is the same too.
-fn without_local_paths(root: &Path) -> String {
+fn flags(root: &Path, route: &Route) -> String {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=", root.display())];
+    // An older wasm-ld, as Debian may have it, does not know this.
+    if route.own_std.as_ref().is_none_or(|own| own.linker.ends_with("rust-lld")) {
+        flags.push(format!("-Clink-arg=--initial-heap={INITIAL_HEAP}"));
+    }
     if let Some(home) = home {
         flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
     }

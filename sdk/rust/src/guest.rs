@@ -9,6 +9,10 @@ use crate::manifest::Description;
 use crate::{Failure, Provider, Retry, calls, log};
 use std::marker::PhantomData;
 
+#[cfg(feature = "allocator")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Makes a provider what the contract exports. Used by [`export!`](crate::export).
 #[derive(Debug)]
 pub struct Component<P>(PhantomData<P>);
