@@ -74,7 +74,7 @@ impl Engine {
             Needs::Wasi => &self.with_wasi,
             Needs::Http => &self.with_http,
         };
-        v0_1::bindings::IntegrationProviderPre::new(linker.instantiate_pre(component)?)
+        v0_1::Pre::new(linker.instantiate_pre(component)?)
     }
 }
 

@@ -10,6 +10,8 @@ use postern_core::delivery::{Level, LogLine, Retry};
 use postern_core::manifest::{Capabilities, Documentation, DocumentedHeader, Draft, RateHint};
 use postern_egress as egress;
 use std::sync::Arc;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime::error::Context as _;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated from the contract, which documents it")]
 pub(crate) mod bindings {
@@ -22,7 +24,26 @@ pub(crate) mod bindings {
 }
 
 /// A component of this version, linked.
-pub(crate) type Pre = bindings::IntegrationProviderPre<State>;
+pub(crate) struct Pre {
+    whole: bindings::IntegrationProviderPre<State>,
+    deliver: ComponentExportIndex,
+}
+
+/// The parameters and the result of `deliver`.
+type Delivering<'a> = (&'a types::Delivery,);
+type Delivered = (Result<types::Receipt, types::Failure>,);
+
+impl Pre {
+    /// # Errors
+    /// It lacks an export.
+    pub(crate) fn new(linked: InstancePre<State>) -> wasmtime::Result<Self> {
+        let whole = bindings::IntegrationProviderPre::new(linked)?;
+        let component = whole.instance_pre().component();
+        let provider = component.get_export_index(None, "postern:provider/provider@0.1.0");
+        let deliver = component.get_export_index(provider.as_ref(), "deliver").context("it exports no `deliver`")?;
+        Ok(Self { whole, deliver })
+    }
+}
 
 /// The most bytes of an external id, as the contract and the store have it.
 const LONGEST_EXTERNAL_ID: usize = 256;
@@ -156,7 +177,8 @@ macro_rules! call {
         $component
             .run($call, move |store, pre| {
                 Box::pin(async move {
-                    let instance = pre.instantiate_async(&mut *store).await.map_err(|error| error.context(NotInstantiated))?;
+                    let instance = pre.whole.instantiate_async(&mut *store).await;
+                    let instance = instance.map_err(|error| error.context(NotInstantiated))?;
                     instance.postern_provider_provider().$export(&mut *store $(, $argument)*).await
                 })
             })
@@ -179,7 +201,18 @@ impl Component {
         let deadline = u32::try_from(self.limits.call_milliseconds).unwrap_or(u32::MAX);
         let delivery = into_guest(delivery, deadline);
         let tell = Teller { call: &call, limits: &self.limits };
-        call!(self, Some(call.clone()), call_deliver, &delivery).map(|answer, log| tell.receipt(answer, log))
+        let report = self.run(Some(call.clone()), move |store, pre| {
+            Box::pin(async move {
+                let instance = pre.whole.instance_pre().instantiate_async(&mut *store).await;
+                let instance = instance.map_err(|error| error.context(NotInstantiated))?;
+                // The types of all exports were compared when it was described; here that would be up to a sixth of the call.
+                let deliver = instance.get_typed_func::<Delivering, Delivered>(&mut *store, &pre.deliver)?;
+                let (answer,) = deliver.call_async(&mut *store, (&delivery,)).await?;
+                Ok(answer)
+            })
+        });
+        let report = report.await;
+        report.map(|answer, log| tell.receipt(answer, log))
     }
 
     /// Looks for the effect of an earlier attempt.
