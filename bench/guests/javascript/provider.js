@@ -53,13 +53,13 @@ export const provider = {
   },
 
   testConnection() {
-    throw 'not implemented';
+    throw new Error('not implemented');
   },
   listOptions() {
-    throw 'not implemented';
+    throw new Error('not implemented');
   },
   migrateConfig() {
-    throw 'not implemented';
+    throw new Error('not implemented');
   },
   reconcile() {
     return undefined;

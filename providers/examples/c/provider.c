@@ -137,15 +137,12 @@ bool exports_postern_provider_provider_deliver(postern_provider_types_delivery_t
     return true;
 }
 
-bool exports_postern_provider_provider_test_connection(postern_provider_types_settings_t *settings, string *told, string *refused) {
+bool exports_postern_provider_provider_test_connection(postern_provider_types_settings_t *settings, string *told,
+                                                       failure *failure) {
     config config = read_config(settings->config.val);
     string url = text_of(2, config.api_endpoint, TEXT("/health"));
     response answer;
-    failure failure;
-    if (!send(config, "GET", url, (string){ 0 }, 5000, &answer, &failure) || !succeeded(&answer, &failure)) {
-        *refused = failure.message;
-        return false;
-    }
+    if (!send(config, "GET", url, (string){ 0 }, 5000, &answer, failure) || !succeeded(&answer, failure)) return false;
     *told = owned(TEXT("the service answers"));
     return true;
 }
@@ -153,14 +150,16 @@ bool exports_postern_provider_provider_test_connection(postern_provider_types_se
 // The exports that the manifest does not claim are never called, but have to be there.
 
 bool exports_postern_provider_provider_list_options(postern_provider_types_options_request_t *request,
-                                                    exports_postern_provider_provider_list_option_item_t *options, string *refused) {
-    *refused = owned(TEXT("there are no options"));
+                                                    exports_postern_provider_provider_list_option_item_t *options, failure *failure) {
+    failure->retry.is_some = false;
+    failure->message = owned(TEXT("there are no options"));
     return false;
 }
 
 bool exports_postern_provider_provider_migrate_config(postern_provider_types_settings_kind_t kind, uint32_t from_version,
-                                                      string *value, string *migrated, string *refused) {
-    *refused = owned(TEXT("there is no older version"));
+                                                      string *value, string *migrated, failure *failure) {
+    failure->retry.is_some = false;
+    failure->message = owned(TEXT("there is no older version"));
     return false;
 }
 

@@ -101,10 +101,10 @@ export function failure(status, text) {
 // The exports that the manifest does not claim are never called, but have to be there.
 export const unused = {
   listOptions() {
-    throw 'there are no options';
+    throw new Error('there are no options');
   },
   migrateConfig() {
-    throw 'there is no older version';
+    throw new Error('there is no older version');
   },
   reconcile() {
     return undefined;

@@ -23,13 +23,8 @@ export const provider = {
 
   async testConnection(settings) {
     const config = JSON.parse(settings.config);
-    let response;
-    try {
-      response = await request(config, `${config.apiEndpoint}/health`, 5000, { method: 'GET' });
-    } catch (error) {
-      throw error.message;
-    }
-    if (!response.ok) throw failure(response.status, await text(response)).message;
+    const response = await request(config, `${config.apiEndpoint}/health`, 5000, { method: 'GET' });
+    if (!response.ok) throw failure(response.status, await text(response));
     return 'the service answers';
   },
 };

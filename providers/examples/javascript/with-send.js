@@ -26,13 +26,9 @@ export const provider = {
 
   testConnection(settings) {
     const config = JSON.parse(settings.config);
-    let answer;
-    try {
-      answer = request(config, { method: 'GET', url: `${config.apiEndpoint}/health`, headers: [], timeoutMilliseconds: 5000 });
-    } catch (error) {
-      throw error.message;
-    }
-    if (answer.status < 200 || answer.status > 299) throw failure(answer.status, answer.text).message;
+    const url = `${config.apiEndpoint}/health`;
+    const { status, text } = request(config, { method: 'GET', url, headers: [], timeoutMilliseconds: 5000 });
+    if (status < 200 || status > 299) throw failure(status, text);
     return 'the service answers';
   },
 };

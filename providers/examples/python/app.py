@@ -104,18 +104,18 @@ class Provider(exports.Provider):
         try:
             answer = request(config, "GET", config["apiEndpoint"] + "/health", 5000)
         except Err as error:
-            raise Err(error.value.message)
+            raise failure(error.value.message)
         if not 200 <= answer.status <= 299:
-            raise Err(described(answer))
+            raise failure(described(answer))
         return "the service answers"
 
     # The exports that the manifest does not claim are never called, but have to be there.
 
     def list_options(self, request: types.OptionsRequest) -> list[types.OptionItem]:
-        raise Err("there are no options")
+        raise failure("there are no options")
 
     def migrate_config(self, kind: types.SettingsKind, from_version: int, value: str) -> str:
-        raise Err("there is no older version")
+        raise failure("there is no older version")
 
     def reconcile(self, delivery: types.Delivery) -> types.Receipt | None:
         return None

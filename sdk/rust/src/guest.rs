@@ -28,27 +28,27 @@ impl<P: Provider> Guest for Component<P> {
         calls::deliver::<P>(incoming(delivery)).map(receipt).map_err(failure)
     }
 
-    fn test_connection(settings: wit::Settings) -> Result<String, String> {
+    fn test_connection(settings: wit::Settings) -> Result<String, wit::Failure> {
         watch_panics();
-        calls::test_connection::<P>(incoming_settings(settings)).map_err(Failure::into_bounded_message)
+        calls::test_connection::<P>(incoming_settings(settings)).map_err(failure)
     }
 
-    fn list_options(request: wit::OptionsRequest) -> Result<Vec<wit::OptionItem>, String> {
+    fn list_options(request: wit::OptionsRequest) -> Result<Vec<wit::OptionItem>, wit::Failure> {
         watch_panics();
-        let items = calls::list_options::<P>(request.name, incoming_settings(request.settings), request.query)
-            .map_err(Failure::into_bounded_message)?;
+        let items =
+            calls::list_options::<P>(request.name, incoming_settings(request.settings), request.query).map_err(failure)?;
         let outgoing =
             |item: crate::OptionItem| wit::OptionItem { value: item.value, label: item.label, description: item.description };
         Ok(items.into_iter().map(outgoing).collect())
     }
 
-    fn migrate_config(kind: wit::SettingsKind, from_version: u32, value: String) -> Result<String, String> {
+    fn migrate_config(kind: wit::SettingsKind, from_version: u32, value: String) -> Result<String, wit::Failure> {
         watch_panics();
         let kind = match kind {
             wit::SettingsKind::Config => SettingsKind::Config,
             wit::SettingsKind::Connection => SettingsKind::Connection,
         };
-        calls::migrate_config::<P>(kind, from_version, &value).map_err(Failure::into_bounded_message)
+        calls::migrate_config::<P>(kind, from_version, &value).map_err(failure)
     }
 
     fn reconcile(delivery: wit::Delivery) -> Result<Option<wit::Receipt>, wit::Failure> {

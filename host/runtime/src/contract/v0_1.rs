@@ -240,7 +240,7 @@ impl Component {
         call!(self, Some(call.clone()), call_test_connection, &settings).map(|answer, log| {
             Ok(match answer {
                 Ok(message) => Ok(tell.message(&message, log)),
-                Err(message) => Err(tell.message(&message, log)),
+                Err(failure) => Err(tell.message(&failure.message, log)),
             })
         })
     }
@@ -258,7 +258,7 @@ impl Component {
         let tell = Teller { call: &call, limits: &self.limits };
         call!(self, Some(call.clone()), call_list_options, &request).map(|answer, log| match answer {
             Ok(items) => tell.options(items).map(Ok),
-            Err(message) => Ok(Err(tell.message(&message, log))),
+            Err(failure) => Ok(Err(tell.message(&failure.message, log))),
         })
     }
 
@@ -271,7 +271,7 @@ impl Component {
         };
         let limits = &self.limits;
         call!(self, None, call_migrate_config, kind, from_version, &value)
-            .map(|answer, log| Ok(answer.map_err(|message| shorten(&message, limits, log))))
+            .map(|answer, log| Ok(answer.map_err(|failure| shorten(&failure.message, limits, log))))
     }
 }
 

@@ -50,29 +50,29 @@ func Deliver(delivery types.Delivery) wit.Result[types.Receipt, types.Failure] {
 	return wit.Ok[types.Receipt, types.Failure](receipt)
 }
 
-func TestConnection(settings types.Settings) wit.Result[string, string] {
+func TestConnection(settings types.Settings) wit.Result[string, types.Failure] {
 	config, err := read(settings.Config.Some())
 	if err != nil {
-		return wit.Err[string](err.Error())
+		return wit.Err[string](*failed(err.Error()))
 	}
 	answer := config.send("GET", config.APIEndpoint+"/health", 5000, wit.None[[]uint8]())
 	if answer.IsErr() {
-		return wit.Err[string](answer.Err().Message)
+		return wit.Err[string](*failed(answer.Err().Message))
 	}
 	if response := answer.Ok(); !isSuccess(response) {
-		return wit.Err[string](described(response))
+		return wit.Err[string](*failed(described(response)))
 	}
-	return wit.Ok[string, string]("the service answers")
+	return wit.Ok[string, types.Failure]("the service answers")
 }
 
 // The exports that the manifest does not claim are never called, but have to be there.
 
-func ListOptions(types.OptionsRequest) wit.Result[[]types.OptionItem, string] {
-	return wit.Err[[]types.OptionItem]("there are no options")
+func ListOptions(types.OptionsRequest) wit.Result[[]types.OptionItem, types.Failure] {
+	return wit.Err[[]types.OptionItem](*failed("there are no options"))
 }
 
-func MigrateConfig(kind types.SettingsKind, fromVersion uint32, value string) wit.Result[string, string] {
-	return wit.Err[string]("there is no older version")
+func MigrateConfig(kind types.SettingsKind, fromVersion uint32, value string) wit.Result[string, types.Failure] {
+	return wit.Err[string](*failed("there is no older version"))
 }
 
 func Reconcile(types.Delivery) wit.Result[wit.Option[types.Receipt], types.Failure] {

@@ -37,3 +37,14 @@ async fn the_languages_own_words_are_the_reason() {
         daemon.api.delete(&format!("/api/v1/subscriptions/{subscription}")).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exception_while_settings_are_tried_is_told_as_well() {
+    let Some(component) = built("javascript/crashing-javascript.wasm") else { return };
+    let daemon = Daemon::start().await;
+    let provider = add(&daemon, component).await;
+    let config = json!({ "apiEndpoint": "https://api.example.com", "apiKey": API_KEY }).to_string();
+    let tried = daemon.command(&["provider", "try", &provider, "--config", &config]).await;
+    let told = "the test failed: can't access property \"name\", JSON.parse(...).colour is undefined";
+    assert!(!tried.success && tried.stderr.contains(told), "{tried:?}");
+}
