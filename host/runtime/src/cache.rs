@@ -1,8 +1,8 @@
 //! Machine code on disk, so that a start need not compile again.
 //!
 //! Loading machine code means running it, so a file is used only if this host wrote it: each one carries an HMAC under
-//! a key that lies beside the cache with mode 0600, over the engine's compatibility hash, the component's digest and
-//! the code. What does not verify is compiled anew and written over. When the files together exceed their bound, those go
+//! a key that lies beside the cache with mode 0600, over the engine's compatibility hash, the contract, the component's digest
+//! and the code. What does not verify is compiled anew and written over. When the files together exceed their bound, those go
 //! that were not used for the longest time.
 
 use ring::hmac;
@@ -19,18 +19,25 @@ const TAG: usize = 32;
 pub(crate) struct Cache {
     directory: PathBuf,
     key: hmac::Key,
-    /// Which engine the code is for: its version, settings and the processor's features.
+    /// Which engine the code is for: its version, settings and the processor's features; and what components are made with.
     engine: [u8; 32],
     /// How many bytes all files together may have.
     most_bytes: u64,
 }
 
 impl Cache {
-    pub(crate) fn open(directory: &Path, engine: &wasmtime::Engine, most_bytes: u64) -> std::io::Result<Self> {
+    /// `made_with`: what a file becomes a component with, besides itself.
+    pub(crate) fn open(
+        directory: &Path,
+        engine: &wasmtime::Engine,
+        made_with: &[&[u8]],
+        most_bytes: u64,
+    ) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let key = read_or_make_key(&directory.join("key"))?;
         let mut hasher = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        made_with.hash(&mut hasher);
         Ok(Self {
             directory: directory.to_owned(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
@@ -173,7 +180,7 @@ mod tests {
     fn only_our_own_code_for_this_component_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let cache = Cache::open(directory.path(), &engine, u64::MAX).unwrap();
+        let cache = Cache::open(directory.path(), &engine, &[], u64::MAX).unwrap();
         assert!(cache.load(&engine, "aa").is_none());
         cache.store("aa", &code(&engine)).unwrap();
         assert!(cache.load(&engine, "aa").is_some());
@@ -193,8 +200,11 @@ mod tests {
         assert!(cache.load(&engine, "aa").is_none(), "from outside");
 
         std::fs::write(cache.path("aa"), &good).unwrap();
+        let another = Cache::open(directory.path(), &engine, &[b"another contract"], u64::MAX).unwrap();
+        assert!(another.load(&engine, "aa").is_none(), "of a component that was made of the same file with another contract");
+
         std::fs::remove_file(directory.path().join("key")).unwrap();
-        let another = Cache::open(directory.path(), &engine, u64::MAX).unwrap();
+        let another = Cache::open(directory.path(), &engine, &[], u64::MAX).unwrap();
         assert!(another.load(&engine, "aa").is_none(), "under another host's key");
     }
 
@@ -202,7 +212,7 @@ mod tests {
     fn code_for_another_version_or_another_processor_is_not_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let cache = Cache::open(directory.path(), &engine, u64::MAX).unwrap();
+        let cache = Cache::open(directory.path(), &engine, &[], u64::MAX).unwrap();
         let mut version = Config::new();
         version.module_version(ModuleVersionStrategy::Custom("47.0.0".into())).unwrap();
         let mut processor = Config::new();
@@ -210,7 +220,7 @@ mod tests {
         processor.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)).unwrap();
         for (what, config) in [("version", version), ("processor", processor)] {
             let other = Engine::new(&config).unwrap();
-            let theirs = Cache::open(directory.path(), &other, u64::MAX).unwrap();
+            let theirs = Cache::open(directory.path(), &other, &[], u64::MAX).unwrap();
             theirs.store("aa", &code(&other)).unwrap();
             assert!(theirs.load(&other, "aa").is_some());
             assert!(cache.load(&engine, "aa").is_none(), "{what}: it is another file");
@@ -226,7 +236,7 @@ mod tests {
         let engine = Engine::default();
         let code = code(&engine);
         let two = 2 * (code.len() + TAG) as u64;
-        let cache = Cache::open(directory.path(), &engine, two).unwrap();
+        let cache = Cache::open(directory.path(), &engine, &[], two).unwrap();
         let age = |digest: &str, seconds| {
             let file = File::options().append(true).open(cache.path(digest)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
@@ -239,7 +249,7 @@ mod tests {
         cache.store("cc", &code).unwrap();
         let known = ["aa", "bb", "cc"].map(|digest| cache.path(digest).exists());
         assert_eq!(known, [true, false, true]);
-        let tight = Cache::open(directory.path(), &engine, 1).unwrap();
+        let tight = Cache::open(directory.path(), &engine, &[], 1).unwrap();
         tight.store("dd", &code).unwrap();
         assert!(tight.load(&engine, "dd").is_some() && !tight.path("cc").exists(), "the newest stays");
     }
@@ -248,7 +258,7 @@ mod tests {
     fn the_key_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        Cache::open(directory.path(), &Engine::default(), u64::MAX).unwrap();
+        Cache::open(directory.path(), &Engine::default(), &[], u64::MAX).unwrap();
         let mode = std::fs::metadata(directory.path().join("key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

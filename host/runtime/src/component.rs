@@ -222,6 +222,9 @@ fn check_imports(imports: &[String]) -> Result<Needs, LoadError> {
     if refused.is_empty() { Ok(needs) } else { Err(LoadError::Imports(refused.join(", ").chars().take(500).collect())) }
 }
 
+/// What a core module becomes a component with: its machine code is of no use where these are others.
+pub(crate) const MADE_WITH: [&[u8]; 2] = [WIT.as_bytes(), WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER];
+
 /// Makes a component of a core module: with the contract where the module carries no types of its own, and with the
 /// adapter where it was built for WASI preview 1.
 fn encode(module: &[u8]) -> Result<Vec<u8>, LoadError> {

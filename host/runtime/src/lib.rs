@@ -101,7 +101,7 @@ impl Runtime {
             engine::Engine::new(&options.limits, options.concurrency).map_err(|error| StartError(format!("{error:#}")))?;
         let cache = options
             .cache
-            .map(|(directory, most_bytes)| cache::Cache::open(&directory, &engine.wasmtime, most_bytes))
+            .map(|(directory, most_bytes)| cache::Cache::open(&directory, &engine.wasmtime, &component::MADE_WITH, most_bytes))
             .transpose()
             .map_err(|error| StartError(format!("the compile cache: {error}")))?;
         describe_counter!("postern_compile_cache_total", "Components that were loaded: from the compile cache, or compiled.");
