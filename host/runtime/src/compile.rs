@@ -15,10 +15,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
-/// How far compiling gives way to others: the kernel gives it about a tenth of what a thread of the daemon gets that wants the
-/// same processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). More would starve it on a machine
-/// that is busy all day, and whoever adds a component waits for it.
-const NICENESS: i32 = 10;
+/// How far compiling gives way to others: the kernel gives it a thirtieth of what a thread of the daemon gets that wants the same
+/// processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). More would starve it on a machine that is
+/// busy all day, and whoever adds a component waits for it. `SCHED_IDLE` does worse than that: the kernel takes a processor that
+/// runs nothing else for an idle one and starts there what wakes, although another is really idle.
+const NICENESS: i32 = 15;
 /// The signal that ends a process whose processor time is used up: SIGXCPU of POSIX.
 const OUT_OF_TIME: i32 = 24;
 /// The signal by which a program ends itself, when it gets no memory among other things: SIGABRT of POSIX.
@@ -48,6 +49,7 @@ pub(crate) fn apart(compiler: &Compiler, bytes: &[u8], memory: Memory, limits: &
         .env_clear()
         // Its allocator would otherwise take a gigabyte at once, which would count in full.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        .env("RAYON_NUM_THREADS", threads().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -67,6 +69,13 @@ pub(crate) fn apart(compiler: &Compiler, bytes: &[u8], memory: Memory, limits: &
     }
     let complaint = complaint.ok().flatten().and_then(Result::ok).unwrap_or_default();
     Err(judge(status, &String::from_utf8_lossy(&complaint), limits))
+}
+
+/// How many threads compile: one fewer than there are processors, but one at least. The kernel starts what wakes on a processor that
+/// nothing runs on, if there is one; where compiling is on all of them, a delivery waits now and then until the kernel's next
+/// tick, milliseconds, however low the priority of compiling is.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }
 
 /// So many bytes; the rest is read and forgotten, so that who writes it is not held up.
@@ -123,8 +132,15 @@ fn confine(seconds: u64, bytes: u64) -> std::io::Result<()> {
     }
     // Nobody waits for it when the daemon is gone.
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    setpriority_process(None, NICENESS)?;
+    give_way();
     // Where that is not allowed, the system chooses as it likes.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
+}
+
+/// Lowers the priority of this thread, and of those that it starts: that is what Linux makes of the process 0 (setpriority(2),
+/// "C library/kernel differences").
+pub(crate) fn give_way() {
+    // Lower is always allowed; where it is not, the work is done all the same.
+    let _ = setpriority_process(None, NICENESS);
 }

@@ -170,12 +170,16 @@ fn room(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(SMALL, COMPILED_AT_ONCE)
 }
 
-/// Does long work on a thread of its own, which nobody waits for when the process ends.
+/// Does long work on a thread of its own, which gives way to others, and which nobody waits for when the process ends.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
     let (done, result) = oneshot::channel();
     let host = |error: String| LoadError::Host(format!("the loading thread failed: {error}"));
     let thread = std::thread::Builder::new().name("loading".into());
-    thread.spawn(move || done.send(work()).ok()).map_err(|error| host(error.to_string()))?;
+    let work = move || {
+        compile::give_way();
+        done.send(work()).ok()
+    };
+    thread.spawn(work).map_err(|error| host(error.to_string()))?;
     result.await.map_err(|error| host(error.to_string()))
 }
 
