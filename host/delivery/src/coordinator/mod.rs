@@ -32,6 +32,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How many deliveries are claimed at once at most.
 const CLAIM_MOST: usize = 256;
+/// How many are claimed at once where few were due before. For each a place is taken in the schedule, and given back if nothing is
+/// due: that would cost more than the rest of a claim if there were many.
+const CLAIM_LEAST: usize = 4;
 /// How often the schedule looks for attempts that hang.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -125,6 +128,7 @@ impl Coordinator {
         let replaying = tokio::spawn(replay::run(this.catalog.clone(), stop.clone()));
         let mut attempts = JoinSet::new();
         let mut looked = Instant::now();
+        let mut most = CLAIM_LEAST;
         while !stop.is_cancelled() {
             while let Some(ended) = attempts.try_join_next() {
                 if let Err(error) = ended {
@@ -136,8 +140,8 @@ impl Coordinator {
                 looked = Instant::now();
             }
             let changed = this.catalog.store.due_changed();
-            let more = this.clone().begin(&mut attempts, &outcomes, &stop).await;
-            if more {
+            if let Some(begun) = this.clone().begin(most, &mut attempts, &outcomes, &stop).await {
+                most = (begun * 2).clamp(CLAIM_LEAST, CLAIM_MOST);
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -155,24 +159,27 @@ impl Coordinator {
         cut_off
     }
 
-    /// Begins attempts of what is due and has a place. Whether there may be more to begin at once.
+    /// Begins up to `most` attempts of what is due and has a place. Answers with how many; with nothing if there was no place to be
+    /// had, and none will be until something changes.
     async fn begin(
         self: Arc<Self>,
+        most: usize,
         attempts: &mut JoinSet<()>,
         outcomes: &mpsc::Sender<record::Outcome>,
         stop: &CancellationToken,
-    ) -> bool {
+    ) -> Option<usize> {
         let (store, now) = (&self.catalog.store, self.catalog.clock.now());
         let tickets = {
             let mut schedule = self.schedule.lock();
             for subscription in store.ready(now) {
                 schedule.ready(subscription, &*self.catalog);
             }
-            schedule.pick(now, &*self.catalog, CLAIM_MOST)
+            schedule.pick(now, &*self.catalog, most)
         };
         if tickets.is_empty() {
-            return false;
+            return None;
         }
+        let mut begun = 0;
         let mut places: HashMap<SubscriptionId, Vec<Place>> = HashMap::new();
         for ticket in tickets {
             let waiting = places.entry(ticket.subscription).or_default();
@@ -181,6 +188,7 @@ impl Coordinator {
         let wanted = places.iter().map(|(subscription, places)| (*subscription, places.len())).collect();
         match store.claim(now, wanted).await {
             Ok(claims) => {
+                begun = claims.len();
                 for claim in claims {
                     let place = places.get_mut(&claim.route.subscription).and_then(Vec::pop);
                     let Some(place) = place else { unreachable!("no more is claimed than was asked for") };
@@ -194,7 +202,7 @@ impl Coordinator {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
-                return true;
+                return Some(begun);
             }
         }
         let mut schedule = self.schedule.lock();
@@ -203,7 +211,7 @@ impl Coordinator {
                 schedule.nothing_due(ticket, now);
             }
         }
-        true
+        Some(begun)
     }
 
     /// How long nothing will become due by itself.
