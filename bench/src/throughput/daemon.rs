@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// How long it may take to settle.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a first start may compile.
+const COMPILING: Duration = Duration::from_secs(300);
 /// How long to wait for the answer of a receiver unless a measurement needs less, in milliseconds: the provider's default.
 pub(super) const TIMEOUT_MILLISECONDS: u32 = 10_000;
 
@@ -32,7 +34,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it on a fresh data directory and waits until it serves.
+    /// Starts it on a fresh data directory and waits until it serves with all providers.
     ///
     /// # Errors
     /// It does not start.
@@ -47,7 +49,18 @@ impl Daemon {
         let (process, address) = Process::start(setup, directory.path()).await?;
         let token = std::fs::read_to_string(directory.path().join("data/admin-token"))?.trim().to_owned();
         let client = client(address, &token)?;
-        Ok(Self { process, directory, client, target: Target { address, token } })
+        let daemon = Self { process, directory, client, target: Target { address, token } };
+        // The first start compiles, which must not be part of what is measured.
+        let patience = Instant::now() + COMPILING;
+        while let (active, all) = daemon.active_providers().await?
+            && active < all
+        {
+            if Instant::now() > patience {
+                bail!("{active} of {all} providers are active after {} s", COMPILING.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(daemon)
     }
 
     /// Stops it as an operator would and starts it again on the same data directory. Answers with how long it took from the

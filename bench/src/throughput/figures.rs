@@ -1,7 +1,7 @@
 //! What a run came to.
 
 use super::cell::Cell;
-use super::emitters::Load;
+use super::emitters::{Acknowledgement, Load};
 use super::goals::Goals;
 use crate::receiver::Arrival;
 use crate::report::Goal;
@@ -27,6 +27,9 @@ pub(super) struct Figures {
     /// From the acknowledgement to the arrival; 0 for what arrived first.
     pub(super) delivery_p50_milliseconds: f64,
     pub(super) delivery_p99_milliseconds: f64,
+    /// From sending an emission to the arrival.
+    pub(super) whole_p50_milliseconds: f64,
+    pub(super) whole_p99_milliseconds: f64,
     /// The daemon's processor time for 1,000 deliveries.
     pub(super) cpu_seconds_per_thousand: f64,
     /// That of emitters and receiver.
@@ -64,13 +67,15 @@ impl Figures {
 
     /// What follows from the times of emissions and arrivals. The rest is zero.
     pub(super) fn of(load: &Load, arrivals: &[Arrival]) -> Result<Self> {
-        let acknowledged: HashMap<usize, Instant> =
-            load.acknowledgements.iter().map(|one| (one.sequence as usize, one.acknowledged)).collect();
+        let emissions: HashMap<usize, &Acknowledgement> =
+            load.acknowledgements.iter().map(|one| (one.sequence as usize, one)).collect();
         let mut waits: Vec<f64> = load.acknowledgements.iter().map(|one| milliseconds(one.sent, one.acknowledged)).collect();
-        let mut latencies = Vec::with_capacity(arrivals.len());
+        let (mut latencies, mut wholes) = (Vec::with_capacity(arrivals.len()), Vec::with_capacity(arrivals.len()));
         for arrival in arrivals {
-            let since = arrival.sequence.and_then(|sequence| acknowledged.get(&sequence));
-            latencies.push(milliseconds(*since.context("something arrived that nobody emitted")?, arrival.at));
+            let emission = arrival.sequence.and_then(|sequence| emissions.get(&sequence));
+            let emission = emission.context("something arrived that nobody emitted")?;
+            latencies.push(milliseconds(emission.acknowledged, arrival.at));
+            wholes.push(milliseconds(emission.sent, arrival.at));
         }
         let seconds = |last: Option<Instant>| last.map_or(f64::INFINITY, |last| milliseconds(load.began, last) / 1e3);
         let acknowledging = seconds(load.acknowledgements.iter().map(|one| one.acknowledged).max());
@@ -83,6 +88,8 @@ impl Figures {
             acknowledgement_p99_milliseconds: percentile(&mut waits, 0.99),
             delivery_p50_milliseconds: percentile(&mut latencies, 0.5),
             delivery_p99_milliseconds: percentile(&mut latencies, 0.99),
+            whole_p50_milliseconds: percentile(&mut wholes, 0.5),
+            whole_p99_milliseconds: percentile(&mut wholes, 0.99),
             ..Self::default()
         })
     }
@@ -98,6 +105,8 @@ impl Figures {
             acknowledgement_p99_milliseconds: of(|run| run.acknowledgement_p99_milliseconds),
             delivery_p50_milliseconds: of(|run| run.delivery_p50_milliseconds),
             delivery_p99_milliseconds: of(|run| run.delivery_p99_milliseconds),
+            whole_p50_milliseconds: of(|run| run.whole_p50_milliseconds),
+            whole_p99_milliseconds: of(|run| run.whole_p99_milliseconds),
             cpu_seconds_per_thousand: of(|run| run.cpu_seconds_per_thousand),
             load_cpu_seconds_per_thousand: of(|run| run.load_cpu_seconds_per_thousand),
             others_cores: of(|run| run.others_cores),

@@ -4,7 +4,7 @@
 //! They hang only after the warm-up: a destination that was quick so far has more deliveries on their way to it than one of
 //! which nothing is known.
 
-use super::awake::Awake;
+use super::awake::Idling;
 use super::cell::WARM_UP;
 use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
 use super::setup::{Choice, Engine, Setup};
@@ -31,6 +31,8 @@ const GOAL: Goal = Goal::AtMost(1.5);
 pub(crate) struct Options {
     #[command(flatten)]
     choice: Choice,
+    #[command(flatten)]
+    idling: Idling,
     /// Events a second, of which each makes ten deliveries; 100 unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
@@ -81,7 +83,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         timeout_milliseconds: or(options.timeout, TIMEOUT_MILLISECONDS, 1_000),
     };
     let setup = options.choice.setup(directory)?;
-    let _awake = Awake::start()?;
+    let _awake = options.idling.begin()?;
     let healthy = Receiver::start(HEALTHY)?;
     let others = Receiver::start(OTHERS)?;
     let engines = options.choice.engines();
@@ -107,9 +109,10 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         columns: Row::COLUMNS.to_vec(),
         rows: rows.iter().map(Row::row).collect(),
         notes: vec![format!(
-            "Each event goes to ten destinations. After a warm-up two of them go on like the rest, or take requests and never answer, until the provider gives up after {} s; in turns, each on a fresh data directory, {} s long. Latency is that of the eight healthy ones, from the acknowledgement to the arrival. Every one of their deliveries arrived. Meanwhile no processor goes idle: each has something to run that gives way to all else. In parentheses: what is to be reached.",
+            "Each event goes to ten destinations. After a warm-up two of them go on like the rest, or take requests and never answer, until the provider gives up after {} s; in turns, each on a fresh data directory, {} s long. Latency is that of the eight healthy ones, from the acknowledgement to the arrival. Every one of their deliveries arrived.{} In parentheses: what is to be reached.",
             f64::from(terms.timeout_milliseconds) / 1e3,
-            terms.seconds
+            terms.seconds,
+            options.idling.note(),
         )],
         data: json!({ "goals": { "p99Ratio": GOAL }, "engines": rows }),
     })

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`backlog`] | many deliveries that waited are worked off |
 //! | [`hanging`] | what destinations that never answer cost those that do |
+//! | `awake` | whether processors may go idle while latencies are compared |
 //! | `cell`, `figures`, `goals` | one burst on an empty queue, what it came to, what it is meant to come to |
 //! | `emitters`, `steady` | the load; one that leaves the machine room |
 //! | [`upgrades`] | what upgrades, and compiling a large component, cost deliveries |
