@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 /// How long it may take to settle.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a first start may compile.
-const COMPILING: Duration = Duration::from_secs(300);
+/// How long all providers may take to be there: most of it is compiling.
+const COMPILING: Duration = Duration::from_secs(120);
 /// How long to wait for the answer of a receiver unless a measurement needs less, in milliseconds: the provider's default.
 pub(super) const TIMEOUT_MILLISECONDS: u32 = 10_000;
 
@@ -51,15 +51,7 @@ impl Daemon {
         let client = client(address, &token)?;
         let daemon = Self { process, directory, client, target: Target { address, token } };
         // The first start compiles, which must not be part of what is measured.
-        let patience = Instant::now() + COMPILING;
-        while let (active, all) = daemon.active_providers().await?
-            && active < all
-        {
-            if Instant::now() > patience {
-                bail!("{active} of {all} providers are active after {} s", COMPILING.as_secs());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        daemon.all_active().await?;
         Ok(daemon)
     }
 
@@ -134,13 +126,23 @@ impl Daemon {
         Ok(())
     }
 
-    /// How many providers are active, and how many there are.
+    /// Waits until every provider is active.
     ///
     /// # Errors
-    /// The daemon does not answer.
-    pub(super) async fn active_providers(&self) -> Result<(usize, usize)> {
-        let all = self.client.list("/api/v1/providers", &[], usize::MAX).await?;
-        Ok((all.iter().filter(|one| one["state"] == "active").count(), all.len()))
+    /// One is not after two minutes, or the daemon does not answer.
+    pub(super) async fn all_active(&self) -> Result<()> {
+        let deadline = Instant::now() + COMPILING;
+        loop {
+            let all = self.client.list("/api/v1/providers", &[], usize::MAX).await?;
+            let active = all.iter().filter(|one| one["state"] == "active").count();
+            if active == all.len() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("only {active} of {} providers are active", all.len());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Makes all deliveries wait.

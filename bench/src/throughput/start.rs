@@ -7,7 +7,7 @@ use crate::builds::variant;
 use crate::report::{Goal, Section};
 use crate::statistics::median;
 use crate::{Common, webhook};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 const PROVIDERS: u32 = 10;
 /// From the start of the process until it serves and all of them are active, in milliseconds, with a warm cache.
 const GOAL: Goal = Goal::Below(300.0);
-/// How long a start without a cache may take.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What to measure.
 #[derive(Debug, Default, Args)]
@@ -97,16 +95,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
 async fn start(daemon: &mut Daemon, setup: &Setup) -> Result<(f64, f64)> {
     let serves = daemon.restart(setup).await?;
     let served = Instant::now();
-    loop {
-        let (active, all) = daemon.active_providers().await?;
-        if active == all {
-            break;
-        }
-        if served.elapsed() > PATIENCE {
-            bail!("only {active} of {all} providers are active");
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    daemon.all_active().await?;
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     Ok((milliseconds(serves), milliseconds(serves + served.elapsed())))
 }

@@ -15,10 +15,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
-/// How far compiling gives way to others: the kernel gives it a thirtieth of what a thread of the daemon gets that wants the same
-/// processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). More would starve it on a machine that is
-/// busy all day, and whoever adds a component waits for it. `SCHED_IDLE` does worse than that: the kernel takes a processor that
-/// runs nothing else for an idle one and starts there what wakes, although another is really idle.
+/// How far compiling and loading give way to others: the kernel gives them a thirtieth of what a thread that delivers gets of the
+/// same processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). Less would starve them on a machine
+/// that is busy all day, and whoever adds a component waits for it. `SCHED_IDLE` does worse than that: the kernel takes a
+/// processor that runs nothing else for an idle one and starts there what wakes, although another is really idle.
 const NICENESS: i32 = 15;
 /// The signal that ends a process whose processor time is used up: SIGXCPU of POSIX.
 const OUT_OF_TIME: i32 = 24;
@@ -75,7 +75,7 @@ pub(crate) fn apart(compiler: &Compiler, bytes: &[u8], memory: Memory, limits: &
 /// nothing runs on, if there is one; where compiling is on all of them, a delivery waits now and then until the kernel's next
 /// tick, milliseconds, however low the priority of compiling is.
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() - 1).max(1))
 }
 
 /// So many bytes; the rest is read and forgotten, so that who writes it is not held up.
@@ -141,6 +141,6 @@ fn confine(seconds: u64, bytes: u64) -> std::io::Result<()> {
 /// Lowers the priority of this thread, and of those that it starts: that is what Linux makes of the process 0 (setpriority(2),
 /// "C library/kernel differences").
 pub(crate) fn give_way() {
-    // Lower is always allowed; where it is not, the work is done all the same.
+    // Refused only where the priority is lower already and would rise: then it stays as it is.
     let _ = setpriority_process(None, NICENESS);
 }

@@ -179,21 +179,21 @@ impl Coordinator {
         if tickets.is_empty() {
             return None;
         }
-        let mut begun = 0;
         let mut places: HashMap<SubscriptionId, Vec<Place>> = HashMap::new();
         for ticket in tickets {
             let waiting = places.entry(ticket.subscription).or_default();
             waiting.push(Place { coordinator: self.clone(), ticket: Some(ticket) });
         }
         let wanted = places.iter().map(|(subscription, places)| (*subscription, places.len())).collect();
-        match store.claim(now, wanted).await {
+        let begun = match store.claim(now, wanted).await {
             Ok(claims) => {
-                begun = claims.len();
+                let begun = claims.len();
                 for claim in claims {
                     let place = places.get_mut(&claim.route.subscription).and_then(Vec::pop);
                     let Some(place) = place else { unreachable!("no more is claimed than was asked for") };
                     attempts.spawn(self.clone().deliver(claim, place, outcomes.clone()));
                 }
+                begun
             }
             Err(error) => {
                 tracing::error!(%error, "due deliveries cannot be claimed; trying again in a second");
@@ -202,9 +202,9 @@ impl Coordinator {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
-                return Some(begun);
+                return Some(0);
             }
-        }
+        };
         let mut schedule = self.schedule.lock();
         for mut unused in places.into_values().flatten() {
             if let Some(ticket) = unused.ticket.take() {
