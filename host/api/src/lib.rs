@@ -48,9 +48,11 @@ use std::sync::Arc;
 use throttle::Throttle;
 use token::Tokens;
 
-/// What every call can use. Cheap to clone.
-#[derive(Clone)]
-pub struct App {
+/// What every call can use. It is cloned several times for each, so what is in it is shared as a whole.
+pub type App = Arc<Services>;
+
+/// The parts of the daemon that calls use.
+pub struct Services {
     /// What is defined, and the way to emit.
     pub catalog: Arc<Catalog>,
     /// What happened.

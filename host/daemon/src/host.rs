@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use postern_api::figures::Figures;
 use postern_api::throttle::Throttle;
 use postern_api::token::{Scope, Tokens};
-use postern_api::{App, server};
+use postern_api::{Services, server};
 use postern_core::{SystemClock, Timestamp};
 use postern_delivery::catalog::{Bundled, ProviderLimits};
 use postern_delivery::coordinator::Options;
@@ -103,8 +103,8 @@ impl Host {
         let trusted_proxies = config.server.trusted_proxies.clone().into();
         let figures = Arc::new(Figures::new(recorder.clone(), config.server.open_metrics));
         tokio::spawn(telemetry::keep_figures(recorder, stop.clone()));
-        let app = App { catalog, store: store.clone(), schedule, tokens, throttle, figures, trusted_proxies };
-        let api = tokio::spawn(server::serve(listener, app, stop.clone()));
+        let services = Services { catalog, store: store.clone(), schedule, tokens, throttle, figures, trusted_proxies };
+        let api = tokio::spawn(server::serve(listener, Arc::new(services), stop.clone()));
         Ok(Self { address, admin_token, unfinished, store, stop, api, coordinator, migrations, providers })
     }
 
