@@ -11,11 +11,13 @@
 //! | `cell`, `figures`, `goals` | one burst on an empty queue, what it came to, what it is meant to come to |
 //! | `emitters`, `steady` | the load; one that leaves the machine room |
 //! | [`upgrades`] | what upgrades, and compiling a large component, cost deliveries |
+//! | [`bystander`] | a process of another program, to compare them with |
 //! | [`start`] | how soon providers are there |
 //! | `setup`, `daemon`, `process`, `usage` | the daemon, and who used the processors |
 
 mod awake;
 pub(crate) mod backlog;
+pub(crate) mod bystander;
 mod cell;
 mod daemon;
 mod emitters;

@@ -1,7 +1,9 @@
-//! Upgrades under load: the same steady load on a provider that nobody touches, on one that is upgraded again and again, and
-//! beside a large component that is compiled all the time. Each upgrade is to a build that was never compiled before.
+//! Upgrades under load: the same steady load on a provider that nobody touches, beside processes of another program, on a provider
+//! that is upgraded again and again, and beside a large component that is compiled all the time. Each upgrade is to a build that was
+//! never compiled before.
 
 use super::awake::Idling;
+use super::bystander;
 use super::cell::WARM_UP;
 use super::daemon::{Daemon, TIMEOUT_MILLISECONDS};
 use super::setup::{Choice, Engine, Setup};
@@ -50,12 +52,18 @@ pub(crate) struct Options {
     large: Option<PathBuf>,
 }
 
-/// What happens to providers during a run.
+/// What happens during a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meanwhile {
     Nothing,
+    /// A process of another program starts whenever there would be an upgrade.
+    Bystanders,
     Upgrades,
     Compiling,
+}
+
+impl Meanwhile {
+    const ALL: [Self; 4] = [Self::Nothing, Self::Bystanders, Self::Upgrades, Self::Compiling];
 }
 
 /// How runs are made.
@@ -75,7 +83,7 @@ struct Run {
     /// From sending an emission to the arrival. From the acknowledgement it would be 0 for half of them, which overtake it.
     p50_milliseconds: f64,
     p99_milliseconds: f64,
-    /// Builds that were put in force meanwhile.
+    /// Builds that were put in force meanwhile, or processes that ran.
     builds: f64,
     /// How long the last of them took, from the upload until it was in force.
     last_build_milliseconds: f64,
@@ -89,13 +97,15 @@ struct Run {
 struct Row {
     engine: Engine,
     nothing: Run,
+    bystanders: Run,
     upgrades: Run,
     compiling: Run,
+    bystanders_p99_ratio: f64,
     upgrades_p99_ratio: f64,
     compiling_p99_ratio: f64,
 }
 
-/// Runs each engine as often as asked, the three in turns.
+/// Runs each engine as often as asked, the four in turns.
 pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) -> Result<Section> {
     let webhook = webhook()?;
     let large = match &options.large {
@@ -113,22 +123,22 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
     let _awake = options.idling.begin()?;
     let receiver = Receiver::start(DESTINATIONS)?;
     let engines = options.choice.engines();
-    let mut runs: Vec<[Vec<Run>; 3]> = engines.iter().map(|_| Default::default()).collect();
+    let mut runs: Vec<[Vec<Run>; 4]> = engines.iter().map(|_| Default::default()).collect();
     for number in 1..=common.runs {
         for (&engine, runs) in engines.iter().zip(&mut runs) {
-            for (runs, meanwhile) in runs.iter_mut().zip([Meanwhile::Nothing, Meanwhile::Upgrades, Meanwhile::Compiling]) {
+            for (runs, meanwhile) in runs.iter_mut().zip(Meanwhile::ALL) {
                 let what = format!("run {number} of {}, {engine}, {meanwhile:?}", common.runs);
                 let run = terms.run(&setup, engine, &receiver, &webhook, meanwhile).await.with_context(|| what.clone())?;
-                eprintln!("{what}: p99 {:.2} ms, {} builds", run.p99_milliseconds, run.builds);
+                eprintln!("{what}: p99 {:.2} ms, {} times", run.p99_milliseconds, run.builds);
                 runs.push(run);
             }
         }
     }
-    let row = |(&engine, runs): (&Engine, &[Vec<Run>; 3])| {
-        let [nothing, upgrades, compiling] = [0, 1, 2].map(|index| Run::median(&runs[index]));
+    let row = |(&engine, runs): (&Engine, &[Vec<Run>; 4])| {
+        let [nothing, bystanders, upgrades, compiling] = [0, 1, 2, 3].map(|index| Run::median(&runs[index]));
         let ratio = |run: &Run| run.p99_milliseconds / nothing.p99_milliseconds;
-        let (upgrades_p99_ratio, compiling_p99_ratio) = (ratio(&upgrades), ratio(&compiling));
-        Row { engine, nothing, upgrades, compiling, upgrades_p99_ratio, compiling_p99_ratio }
+        let [bystanders_p99_ratio, upgrades_p99_ratio, compiling_p99_ratio] = [&bystanders, &upgrades, &compiling].map(ratio);
+        Row { engine, nothing, bystanders, upgrades, compiling, bystanders_p99_ratio, upgrades_p99_ratio, compiling_p99_ratio }
     };
     let rows: Vec<_> = engines.iter().zip(&runs).map(row).collect();
     Ok(Section {
@@ -137,7 +147,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         columns: Row::COLUMNS.to_vec(),
         rows: rows.iter().map(Row::row).collect(),
         notes: vec![format!(
-            "The same load for {} s, in turns and each on a fresh data directory: with a provider that nobody touches, with one that is upgraded {} times to builds that were never compiled before, and while a component of {:.1} MB is compiled all the time. Latency is from the emission to the arrival; every delivery arrived.{} In parentheses: what is to be reached.",
+            "The same load for {} s, in turns and each on a fresh data directory: with a provider that nobody touches, with that beside {} processes of another program that give way as compiling does and compute as long, with a provider that is upgraded as often to builds that were never compiled before, and while a component of {:.1} MB is compiled all the time. Latency is from the emission to the arrival; every delivery arrived.{} In parentheses: what is to be reached.",
             terms.seconds,
             terms.upgrades,
             count(terms.large.len()) / 1e6,
@@ -158,7 +168,11 @@ impl Terms {
         let load = load.arrived(self.rate * self.seconds);
         let (figures, (builds, last)) = match meanwhile {
             Meanwhile::Nothing => (load.await?, (0, Duration::ZERO)),
-            Meanwhile::Upgrades => tokio::try_join!(load, self.upgrade(&daemon, webhook, until))?,
+            Meanwhile::Bystanders => tokio::try_join!(load, self.again_and_again(until, bystander::run))?,
+            Meanwhile::Upgrades => {
+                let upgrade = || daemon.add(PLUGIN, variant(webhook, self.next()));
+                tokio::try_join!(load, self.again_and_again(until, upgrade))?
+            }
             Meanwhile::Compiling => tokio::try_join!(load, self.compile(&daemon, until))?,
         };
         daemon.check_settled().await?;
@@ -172,18 +186,22 @@ impl Terms {
         })
     }
 
-    /// Upgrades at even moments until the time is over.
-    async fn upgrade(&self, daemon: &Daemon, webhook: &[u8], until: Instant) -> Result<(u32, Duration)> {
+    /// Does this at even moments, as often as there are upgrades. Answers with how often, and how long it took the last time.
+    async fn again_and_again<F: Future<Output = Result<()>>>(
+        &self,
+        until: Instant,
+        work: impl Fn() -> F,
+    ) -> Result<(u32, Duration)> {
         let began = Instant::now();
         let (step, mut took) = ((until - began) / self.upgrades, Duration::ZERO);
         for number in 0..self.upgrades {
             tokio::time::sleep_until((began + step * number).into()).await;
-            let upgrade = Instant::now();
-            daemon.add(PLUGIN, variant(webhook, self.next())).await?;
-            took = upgrade.elapsed();
+            let one = Instant::now();
+            work().await?;
+            took = one.elapsed();
         }
         if Instant::now() > until + Duration::from_secs(self.seconds.into()) {
-            bail!("the upgrades took longer than twice the load; there was none for the last of them");
+            bail!("the upgrades, or what stands for them, took longer than twice the load; there was none for the last of them");
         }
         Ok((self.upgrades, took))
     }
@@ -223,12 +241,15 @@ impl Row {
     const COLUMNS: &'static [&'static str] = &[
         "engine",
         "p50 ms: nothing",
+        "bystanders",
         "upgrades",
         "compiling",
         "p99 ms: nothing",
+        "bystanders",
         "upgrades",
         "compiling",
-        "p99 ratio: upgrades",
+        "p99 ratio: bystanders",
+        "upgrades",
         "compiling",
         "ms for an upgrade",
         "compiled",
@@ -236,13 +257,14 @@ impl Row {
     ];
 
     fn row(&self) -> Vec<String> {
-        let runs = [&self.nothing, &self.upgrades, &self.compiling];
+        let runs = [&self.nothing, &self.bystanders, &self.upgrades, &self.compiling];
         let each = |figure: fn(&Run) -> f64| runs.map(|run| format!("{:.2}", figure(run)));
         let ratio = |ratio: f64| GOAL.beside(ratio, &format!("{ratio:.2}"));
         let most = |figure: fn(&Run) -> f64| runs.iter().map(|run| figure(run)).fold(0.0, f64::max);
         let mut cells = vec![self.engine.to_string()];
         cells.extend(each(|run| run.p50_milliseconds));
         cells.extend(each(|run| run.p99_milliseconds));
+        cells.push(format!("{:.2}", self.bystanders_p99_ratio));
         cells.extend([ratio(self.upgrades_p99_ratio), ratio(self.compiling_p99_ratio)]);
         cells.push(format!("{:.0}", self.upgrades.last_build_milliseconds));
         cells.push(format!("{:.0}", self.compiling.builds));
