@@ -32,7 +32,7 @@ pub struct Checked {
     pub deliveries: u64,
     /// Sound steps of deliveries.
     pub steps: u64,
-    /// Events that are marked as unfinished.
+    /// Events of which a delivery is not final.
     pub unfinished: u64,
     /// Sound idempotency keys.
     pub idempotency_keys: u64,
@@ -91,7 +91,7 @@ impl Embedded {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn check_and_tell(&self, tell: &mut dyn FnMut(&Checked)) -> Result<Checked, Error> {
-        let mut check = Check { checked: Checked::default(), start: Vec::new(), last_event: None };
+        let mut check = Check { checked: Checked::default(), start: Vec::new(), unmarked_since: None, last_event: None };
         while !self.shared.alone(|kv| check.group(kv))? {
             tell(&check.checked);
         }
@@ -103,6 +103,8 @@ struct Check {
     checked: Checked,
     /// Where the next group begins.
     start: Vec<u8>,
+    /// From which event on one that is unfinished need not be marked.
+    unmarked_since: Option<EventId>,
     /// The last event that was looked up for a step, and whether it is there.
     last_event: Option<(EventId, bool)>,
 }
@@ -124,6 +126,7 @@ impl Check {
 
     /// Looks at one group; answers whether it was the last.
     fn group(&mut self, kv: &dyn Kv) -> Result<bool, Error> {
+        self.unmarked_since = recover::since(kv)?;
         let mut keys = Vec::with_capacity(GROUP);
         kv.scan(self.start.as_slice()..ends(&key::all()).end, Direction::Forward, &mut |key, _| {
             keys.push(key.to_vec());
@@ -202,9 +205,12 @@ impl Check {
                 Some((_, step)) => step.as_ref().is_ok_and(|step| !step.state.is_final()),
             }
         });
+        self.checked.unfinished += u64::from(unfinished);
         let unreadable = last.values().any(|(_, step)| step.is_err());
         match kv.get(&key::unfinished(id))? {
-            None if unfinished => self.problem(first, "the event has unfinished deliveries, but they are not in the queue"),
+            None if unfinished && self.unmarked_since.is_none_or(|since| id < since) => {
+                self.problem(first, "the event has unfinished deliveries, but they are not in the queue")
+            }
             Some(_) if !unfinished && !unreadable => self.problem(first, "the event is in the queue, but has nothing unfinished"),
             Some(value) => {
                 let key = key::unfinished(id);
@@ -234,7 +240,6 @@ impl Check {
     }
 
     fn unfinished(&mut self, kv: &dyn Kv, key: &[u8]) -> Result<(), Error> {
-        self.checked.unfinished += 1;
         if let Some(id) = key::parse_unfinished(key)
             && kv.get(&key::event(id))?.is_none()
         {

@@ -6,6 +6,8 @@
 //! A delivery is in its lane, parked behind another one about the same entity, or out: claimed, or between a finish that
 //! was accepted and its commit. Whoever accepted that says afterwards what is to become of it.
 //!
+//! Which events are unfinished is known from their marks in the store after a crash; the youngest have none ([`unmarked`]).
+//!
 //! A lane is named to whoever schedules when it has something due, and then not again until a claim finds less in it than
 //! was asked for. So a scheduler that keeps every lane that was named until then misses nothing, and looks at nothing in
 //! vain.
@@ -14,8 +16,10 @@ mod count;
 mod entry;
 mod lane;
 mod order;
+mod unmarked;
 
 pub(crate) use entry::When;
+pub(crate) use unmarked::Unmarked;
 
 use crate::entity::ShortHash;
 use crate::{Backlog, ClaimId};
@@ -67,6 +71,8 @@ pub(crate) struct Queue {
     /// What is claimed or on its way to the disk.
     out: HashSet<Packed>,
     count: Count,
+    /// The unfinished events that have no mark in the store.
+    pub(crate) unmarked: Unmarked,
     /// How many are parked.
     behind: usize,
     /// The newest event that was there at the opening.

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`committer`] | the one thread that writes: takes what waits, commits once, answers all |
-//! | [`batch`] | decides each request of a commit; with [`ingest`], [`finish`], [`again`] and [`apply`] |
+//! | [`batch`] | decides each request of a commit; with [`ingest`], [`marks`], [`finish`], [`again`] and [`apply`] |
 //! | [`effect`] | what a commit changes in memory |
 //! | [`shared`] | what callers and committer have in common: engine, queue, cache, failure |
 //! | [`recover`] | the schema's version and the queue, at the opening |
@@ -18,6 +18,7 @@ mod committer;
 mod effect;
 mod finish;
 mod ingest;
+mod marks;
 mod operations;
 pub(crate) mod recover;
 pub(crate) mod shared;

@@ -3,7 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `E` !event (chunk) | the event: its header with the routes, then the payload |
-//! | `Q` event | how many deliveries the event has; there while at least one of them is not final |
+//! | `Q` event | the mark of an unfinished event: how many deliveries it has; until all of them are final ([`crate::due`]) |
 //! | `S` !event index seq (chunk) | a step of a delivery: its header with the state, then the attempt |
 //! | `F` !event !index | that a delivery failed, and what failures are counted by ([`crate::failure`]) |
 //! | `H` subscription short | which failed delivery holds the entity |

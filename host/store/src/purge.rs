@@ -58,7 +58,15 @@ pub(crate) struct Plan {
 }
 
 /// Finds events to remove until their keys are `limit` or nothing is left.
-pub(crate) fn plan(kv: &dyn Kv, marks: Marks, retention: Retention, limit: usize) -> Result<Plan, KvError> {
+/// `unmarked` says of which it may be that they are unfinished though they have no mark.
+pub(crate) fn plan(
+    kv: &dyn Kv,
+    marks: Marks,
+    retention: Retention,
+    limit: usize,
+    unmarked: &dyn Fn(EventId) -> bool,
+) -> Result<Plan, KvError> {
+    let sight = Sight { kv, unmarked };
     let mut plan = Plan { marks, ..Plan::default() };
     let (before, failed_before) = (key::first_at(retention.before), key::first_at(retention.failed_before));
     let both = before.min(failed_before);
@@ -68,7 +76,7 @@ pub(crate) fn plan(kv: &dyn Kv, marks: Marks, retention: Retention, limit: usize
         if plan.keys.len() >= limit {
             return Ok(plan);
         }
-        if kv.get(&key::unfinished(id))?.is_none() {
+        if !sight.is_unfinished(id)? {
             plan.marks.unfinished.remove(&id);
             let found = read::event_heads(kv, id, id, 1, Direction::Forward)?;
             for head in found.into_iter().filter_map(|(_, head)| head.ok()) {
@@ -80,7 +88,7 @@ pub(crate) fn plan(kv: &dyn Kv, marks: Marks, retention: Retention, limit: usize
     }
     while let Some(newest) = key::previous(both).filter(|newest| *newest >= plan.marks.any) {
         let oldest = plan.marks.any;
-        if !plan.group(kv, newest, oldest, limit, |_| Ok(true), |marks, id| marks.any = id)? {
+        if !plan.group(&sight, newest, oldest, limit, |_| Ok(true), |marks, id| marks.any = id)? {
             return Ok(plan);
         }
     }
@@ -88,12 +96,25 @@ pub(crate) fn plan(kv: &dyn Kv, marks: Marks, retention: Retention, limit: usize
     while let Some(newest) = key::previous(before.max(failed_before)).filter(|newest| *newest >= plan.marks.some) {
         let oldest = plan.marks.some;
         let wanted = |id| Ok(goes(id, has_failed(kv, id)?));
-        if !plan.group(kv, newest, oldest, limit, wanted, |marks, id| marks.some = id)? {
+        if !plan.group(&sight, newest, oldest, limit, wanted, |marks, id| marks.some = id)? {
             return Ok(plan);
         }
     }
     plan.done = true;
     Ok(plan)
+}
+
+/// What is known of events while they are looked at.
+struct Sight<'a> {
+    kv: &'a dyn Kv,
+    unmarked: &'a dyn Fn(EventId) -> bool,
+}
+
+impl Sight<'_> {
+    fn is_unfinished(&self, id: EventId) -> Result<bool, KvError> {
+        // In this order: what gets its mark meanwhile, or becomes final, has that in the store before it is no longer unmarked.
+        Ok((self.unmarked)(id) || self.kv.get(&key::unfinished(id))?.is_some())
+    }
 }
 
 fn has_failed(kv: &dyn Kv, id: EventId) -> Result<bool, KvError> {
@@ -106,7 +127,7 @@ impl Plan {
     /// Looks at one group; answers whether there is room for more.
     fn group(
         &mut self,
-        kv: &dyn Kv,
+        sight: &Sight<'_>,
         newest: EventId,
         oldest: EventId,
         limit: usize,
@@ -116,6 +137,7 @@ impl Plan {
         if self.keys.len() >= limit {
             return Ok(false);
         }
+        let kv = sight.kv;
         let found = read::event_heads(kv, newest, oldest, GROUP, Direction::Backward)?;
         let whole = found.len() < GROUP;
         let failed = match (found.last(), found.first()) {
@@ -128,7 +150,7 @@ impl Plan {
             }
             match head {
                 Err(damage) => tracing::error!(event = %id, %damage, "a damaged event is kept"),
-                Ok(_) if kv.get(&key::unfinished(id))?.is_some() => {
+                Ok(_) if sight.is_unfinished(id)? => {
                     self.marks.unfinished.insert(id);
                 }
                 Ok(head) if wanted(id)? => self.remove(kv, &head, &failed)?,

@@ -5,6 +5,7 @@ use super::batch::Batch;
 use super::committer::Subject;
 use super::effect::Effect;
 use super::ingest::Encoded;
+use super::marks::unmark;
 use crate::audit::NewEntry;
 use crate::due::When;
 use crate::failure::Failure;
@@ -50,8 +51,9 @@ impl Batch<'_> {
             if matches!(last.state, State::Failed { .. }) {
                 ops.push(Op::Delete(key::failure(id)));
             }
-            let had_some =
-                !unfinished.insert(id.event) || self.shared.read(|kv| Ok(kv.get(&key::unfinished(id.event))?.is_some()))?;
+            let had_some = !unfinished.insert(id.event)
+                || self.shared.queue.lock().unmarked.contains(id.event)
+                || self.shared.read(|kv| Ok(kv.get(&key::unfinished(id.event))?.is_some()))?;
             if !had_some {
                 ops.push(record::unfinished(id.event, subject.deliveries));
             }
@@ -92,7 +94,8 @@ impl Batch<'_> {
             self.then(hold.map(Effect::Lifted));
             return Ok(Cancelled::Released);
         }
-        self.shared.read(|kv| check_queued(kv, id.event))?;
+        let unmarked = self.shared.queue.lock().unmarked.contains(id.event);
+        self.shared.read(|kv| check_queued(kv, id.event, unmarked))?;
         let steps = last.as_ref().map_or(Some(0), |(sequence, _)| sequence.checked_add(1));
         let Some(steps) = steps.filter(|steps| *steps < u16::MAX) else {
             return Err(Error::TooLarge(format!("delivery {id} has {} steps", u16::MAX)));
@@ -107,11 +110,12 @@ impl Batch<'_> {
             return Ok(Cancelled::InFlight);
         }
         let mut ops: Vec<_> = step.ops(&key::step(id, steps)).chain([failure]).collect();
+        let mut effects = vec![Effect::Final { lot, holds: false }];
         if let Some((subscription, entity, _)) = hold.filter(|_| queue.is_holder(lot)) {
             ops.push(Op::Delete(key::hold(subscription, entity)));
         }
         if queue.note_final(id.event) {
-            ops.push(Op::Delete(key::unfinished(id.event)));
+            unmark(unmarked, id.event, &mut ops, &mut effects);
         }
         drop(queue);
         if steps == 0 {
@@ -120,7 +124,7 @@ impl Batch<'_> {
         }
         self.push(entries);
         self.push(ops);
-        self.then([Effect::Final { lot, holds: false }]);
+        self.then(effects);
         Ok(Cancelled::Done)
     }
 
@@ -147,9 +151,11 @@ impl Batch<'_> {
 
 /// Refuses an event whose deliveries the opening left alone because something about it is damaged: how many of them are
 /// not final is not known then.
-fn check_queued(kv: &dyn Kv, event: EventId) -> Result<(), Error> {
-    let key = key::unfinished(event);
-    unseal(&key, &kv.get(&key)?.unwrap_or_default())?;
+fn check_queued(kv: &dyn Kv, event: EventId, unmarked: bool) -> Result<(), Error> {
+    if !unmarked {
+        let key = key::unfinished(event);
+        unseal(&key, &kv.get(&key)?.unwrap_or_default())?;
+    }
     match read::last_steps(kv, event, event)?.into_values().find_map(|(_, step)| step.err()) {
         Some(damage) => Err(damage.into()),
         None => Ok(()),

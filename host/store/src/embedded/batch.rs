@@ -163,7 +163,7 @@ impl<'a> Batch<'a> {
     /// Makes everything durable, then answers everybody.
     pub(crate) fn commit(self) {
         let Self { shared, ops, effects, answers, purges, .. } = self;
-        if answers.is_empty() {
+        if answers.is_empty() && ops.is_empty() {
             return;
         }
         let (keys, began) = (ops.len() as u64, Instant::now());

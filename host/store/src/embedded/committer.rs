@@ -154,6 +154,9 @@ fn commit_waiting(shared: &Shared, first: Request, requests: &mut mpsc::Receiver
     while let Some(request) = next.take() {
         let mut batch = Batch::new(shared);
         let alone = request.is_alone();
+        if !alone {
+            batch.mark_lingering();
+        }
         batch.add(request);
         while !alone && batch.keys() < KEYS_PER_COMMIT {
             match requests.try_recv() {

@@ -6,7 +6,7 @@ use crate::cache::Routed;
 use crate::due::{Lot, Queue, When};
 use crate::entity::ShortHash;
 use postern_core::delivery::Route;
-use postern_core::{DeliveryId, Event};
+use postern_core::{DeliveryId, Event, EventId};
 use std::sync::Arc;
 
 /// One of the things.
@@ -17,6 +17,10 @@ pub(super) enum Effect {
     Again { lot: Lot, when: When },
     /// A delivery that was out is final.
     Final { lot: Lot, holds: bool },
+    /// The last delivery of an event without a mark is final.
+    Finished(EventId),
+    /// What was to get a mark has it.
+    Marked,
     /// A delivery that was final is due again; its event had other unfinished ones, or none.
     Reopened { lot: Lot, when: When, had_some: bool },
     /// A hold has ended.
@@ -71,6 +75,8 @@ fn apply(queue: &mut Queue, effect: Effect) {
         }
         Effect::Again { lot, when } => queue.add(lot, when),
         Effect::Final { lot, holds } => queue.finished(lot, holds),
+        Effect::Finished(event) => queue.unmarked.finished(event),
+        Effect::Marked => queue.unmarked.left(),
         Effect::Reopened { lot, when, had_some } => {
             queue.add_one(lot.id.event, had_some);
             queue.add(lot, when);

@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::committer::{NewStep, lot};
 use super::effect::Effect;
+use super::marks::unmark;
 use crate::due::When;
 use crate::kv::Op;
 use crate::{Error, external, key, record};
@@ -53,7 +54,7 @@ impl Batch<'_> {
                 }
             }
             if queue.note_final(step.id.event) {
-                ops.push(Op::Delete(key::unfinished(step.id.event)));
+                unmark(queue.unmarked.contains(step.id.event), step.id.event, &mut ops, &mut effects);
             }
             effects.push(Effect::Final { lot, holds });
         }

@@ -112,9 +112,7 @@ impl Batch<'_> {
         }
         self.push(remember);
         self.push(record.ops(&key::event(id)));
-        if deliveries > 0 {
-            self.push([record::unfinished(id, deliveries)]);
-        }
+        self.mark(id, deliveries);
         self.then([Effect::Ingested { event: new.event, routes: new.routes.into(), entities }]);
         Ok(answer)
     }

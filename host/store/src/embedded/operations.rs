@@ -351,7 +351,9 @@ impl Store for Embedded {
                 marks.note_ingested(least);
             }
             let (from, limit) = (marks.clone(), KEYS_PER_COMMIT.min(budget - removed));
-            let plan = self.read(move |kv| Ok(purge::plan(kv, from, retention, limit)?)).await?;
+            let shared = self.shared.clone();
+            let unmarked = move |id| shared.queue.lock().unmarked.may_be_unfinished(id);
+            let plan = self.read(move |kv| Ok(purge::plan(kv, from, retention, limit, &unmarked)?)).await?;
             if !plan.keys.is_empty() {
                 removed += plan.keys.len();
                 let (keys, holds) = (plan.keys, plan.holds);

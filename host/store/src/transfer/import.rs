@@ -56,6 +56,7 @@ impl Embedded {
                 }
                 Ok(counts) => {
                     // Still alone: nobody sees the records without their queue.
+                    recover::note_all_marked(kv)?;
                     let (queue, damaged) = recover::unfinished(kv)?;
                     *self.shared.queue.lock() = queue;
                     self.shared.counters.damaged.fetch_add(damaged, Ordering::Relaxed);
