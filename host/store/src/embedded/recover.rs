@@ -76,10 +76,8 @@ pub(crate) fn note_since(event: EventId) -> Op {
 }
 
 /// Notes that whatever is unfinished is marked.
-pub(crate) fn note_all_marked(kv: &dyn Kv) -> Result<EventId, Error> {
-    let end = end(kv)?;
-    kv.commit(vec![note_since(end)])?;
-    Ok(end)
+pub(crate) fn note_all_marked(kv: &dyn Kv) -> Result<(), Error> {
+    Ok(kv.commit(vec![note_since(end(kv)?)])?)
 }
 
 /// The least id behind those of all events.
