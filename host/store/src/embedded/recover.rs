@@ -176,8 +176,10 @@ impl Recovery<'_> {
                     Err(Error::Damaged(reason)) => {
                         self.damaged += 1;
                         if mark.is_none() {
-                            // Nobody knows whether it is unfinished, or of how many; it is not to be forgotten.
-                            self.unmarked.push((*id, 0));
+                            // Nobody knows whether it is unfinished; it is not to be forgotten.
+                            let header = read::event_header(self.kv, *id).ok().flatten();
+                            let deliveries = header.map_or(0, |header| u32::try_from(header.routes.len()).unwrap_or(u32::MAX));
+                            self.unmarked.push((*id, deliveries));
                         }
                         tracing::error!(event = %id, %reason, "the unfinished deliveries of a damaged event are left alone");
                     }

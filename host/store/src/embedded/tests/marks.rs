@@ -166,6 +166,29 @@ proptest! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_not_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let new = with_deliveries(2);
+    let step = key::step(DeliveryId { event: new.event.id, index: 0 }, 0);
+    {
+        let (store, _) = failing(directory.path());
+        store.ingest(new).await.unwrap();
+        fail_all(&store, false).await;
+    }
+    raw(directory.path()).commit(vec![Op::Put(step.clone(), vec![1, 2, 3])]).unwrap();
+    for _ in 0..2 {
+        let (store, _) = failing(directory.path());
+        assert_eq!((store.figures().damaged, store.backlog().unfinished), (1, 0));
+        let checked = tokio::task::block_in_place(|| store.check()).unwrap();
+        let keys: Vec<_> = checked.problems.into_iter().filter_map(|problem| problem.key).collect();
+        assert!(
+            keys.contains(&key::hex(&step)) && !keys.iter().any(|key| key.starts_with("51")),
+            "the mark is as it must be: {keys:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_which_everything_is_marked_opens() {
     let directory = tempfile::tempdir().unwrap();
     let news = [new_event("x"), new_event("y")];
