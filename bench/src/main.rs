@@ -110,9 +110,6 @@ impl What {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let Arguments { what, common } = Arguments::parse();
-    if let Some(What::Bystander) = what {
-        return throughput::bystander::work();
-    }
     let directory = common.directory.clone().unwrap_or_else(std::env::temp_dir);
     let mut report = report::Report::new(Machine::read(&directory)?, common.runs);
     let what = what.map_or_else(What::all, |what| vec![what]);
@@ -125,8 +122,8 @@ async fn main() -> Result<()> {
             What::Backlog(options) => throughput::backlog::run(&options, &common, &directory).await?,
             What::Hanging(options) => throughput::hanging::run(&options, &common, &directory).await?,
             What::Upgrades(options) => throughput::upgrades::run(&options, &common, &directory).await?,
-            What::Bystander => continue,
             What::Start(options) => throughput::start::run(&options, &common, &directory).await?,
+            What::Bystander => return throughput::bystander::work(),
         });
     }
     report.print(common.json)

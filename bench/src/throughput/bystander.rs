@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// The command of this program that is one.
-pub(super) const COMMAND: &str = "bystander";
+const COMMAND: &str = "bystander";
 /// That of compiling.
 const NICENESS: i32 = 15;
 /// About what compiling the webhook provider takes: 0.34 s with one thread on 2 cores of a Sapphire Rapids, and 36 MiB.
