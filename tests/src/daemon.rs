@@ -3,6 +3,7 @@
 use crate::launch::{Builder, Ended, postern, ready, serve, stderr};
 use crate::wait::until;
 use crate::{Api, Engine};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -95,8 +96,20 @@ impl Daemon {
     /// # Panics
     /// It cannot be sent.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().expect("sh runs");
-        assert!(status.success(), "the signal could not be sent");
+        signal(name, self.child.id());
+    }
+
+    /// The processes that it started and that run: those that compile for it.
+    pub fn compilers(&self) -> BTreeSet<u32> {
+        let own = self.child.id().to_string();
+        let is_its = |process: &u32| {
+            // The fields behind the name, which may hold anything: the state, and whose child it is (proc_pid_stat(5)).
+            let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            fields.next().is_some_and(|state| state != "Z") && fields.next() == Some(&own)
+        };
+        let names = fs::read_dir("/proc").expect("the processes").map(|entry| entry.expect("one").file_name());
+        names.filter_map(|name| name.to_str()?.parse().ok()).filter(is_its).collect()
     }
 
     /// Waits until it ended.
@@ -164,6 +177,15 @@ impl Daemon {
         command.args(arguments).env("POSTERN_URL", self.api.server()).env("POSTERN_TOKEN", self.api.token().unwrap_or_default());
         run(command).await
     }
+}
+
+/// Sends a process a signal.
+///
+/// # Panics
+/// It cannot be sent.
+pub fn signal(name: &str, process: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().expect("sh runs");
+    assert!(status.success(), "the signal could not be sent");
 }
 
 /// Runs a program to its end.

@@ -26,7 +26,7 @@ pub mod tracker;
 pub mod wait;
 
 pub use api::{Answer, Api};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, signal};
 pub use launch::{ALL_BUNDLED, Builder, Ended, Engine};
 pub use receiver::{Received, Receiver, Reply};
 

@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// Events a second, of which each makes four deliveries; 100 unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
-    /// How long a run lasts, in seconds; 15 unless set, 4 with --quick.
+    /// How long a run lasts, in seconds; 60 unless set, 4 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: Option<u32>,
     /// Upgrades in a run; 50 unless set.
@@ -114,7 +114,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
     };
     let terms = Terms {
         rate: options.rate.unwrap_or(100),
-        seconds: options.seconds.unwrap_or(if common.quick { 4 } else { 15 }),
+        seconds: options.seconds.unwrap_or(if common.quick { 4 } else { 60 }),
         upgrades: options.upgrades.unwrap_or(50),
         large,
         builds: AtomicU32::new(0),
@@ -194,8 +194,10 @@ impl Terms {
     ) -> Result<(u32, Duration)> {
         let began = Instant::now();
         let (step, mut took) = ((until - began) / self.upgrades, Duration::ZERO);
+        // Each a little later than even, so that they meet emissions in every phase of those.
+        let phase = Duration::from_secs(1) / self.rate / self.upgrades;
         for number in 0..self.upgrades {
-            tokio::time::sleep_until((began + step * number).into()).await;
+            tokio::time::sleep_until((began + (step + phase) * number).into()).await;
             let one = Instant::now();
             work().await?;
             took = one.elapsed();

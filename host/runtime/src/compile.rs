@@ -1,31 +1,41 @@
 //! Compiling a component in a process of its own, so that it can be bounded and costs nobody else anything.
 //!
 //! A compiler cannot be stopped from outside, and a small file can be made to need hours or all memory. So the daemon starts
-//! its own program again, which reads the component from its standard input, compiles it within the bounds that it set to itself, and
-//! writes machine code to its standard output. It has nothing of the daemon's but these two: no file is open in it and its
-//! environment is empty. It gives way to whatever else wants the processor, and if memory runs out it is the one that ends.
+//! its own program again, which compiles one component after the other within the bounds that it set to itself. It has nothing of the
+//! daemon's but what both share, no other file is open in it, and its environment is empty. It gives way to whatever else wants
+//! the processor, and if memory runs out it is the one that ends.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | here | the program that compiles |
+//! | `processes` | the daemon's side: the processes, and why one ended |
+//! | `exchange` | what both share: a socket and a file in memory |
+//! | `known` | what a process remembers of what it compiled |
+
+mod exchange;
+mod known;
+mod processes;
+
+pub(crate) use processes::{KEPT, Processes};
 
 use crate::engine::{Memory, compiling};
-use crate::limits::Limits;
-use crate::{LoadError, component::limit};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setpriority_process, setrlimit};
+use exchange::Exchange;
+use known::Known;
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt as _;
+use std::io;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
 
 /// How far compiling and loading give way to others: the kernel gives them a thirtieth of what a thread that delivers gets of the
 /// same processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). Less would starve them on a machine
 /// that is busy all day, and whoever adds a component waits for it. `SCHED_IDLE` does worse than that: the kernel takes a
 /// processor that runs nothing else for an idle one and starts there what wakes, although another is really idle.
 const NICENESS: i32 = 15;
-/// The signal that ends a process whose processor time is used up: SIGXCPU of POSIX.
-const OUT_OF_TIME: i32 = 24;
-/// The signal by which a program ends itself, when it gets no memory among other things: SIGABRT of POSIX.
-const ABORTED: i32 = 6;
-/// How much of what the compiler complains is read.
-const COMPLAINT_BYTES: u64 = 4096;
+/// How much memory a process may have that stays for the next component: 128 MiB, three times what a provider in Rust takes.
+const KEPT_KIB: u64 = 128 << 10;
 
 /// The program that compiles: it calls [`main`] with the arguments that follow these.
 #[derive(Clone, Debug)]
@@ -34,68 +44,6 @@ pub struct Compiler {
     pub program: PathBuf,
     /// What its command line begins with.
     pub arguments: Vec<OsString>,
-}
-
-/// Has a component compiled, and waits for it.
-pub(crate) fn apart(compiler: &Compiler, bytes: &[u8], memory: Memory, limits: &Limits) -> Result<Vec<u8>, LoadError> {
-    let failed = |error: std::io::Error| LoadError::Host(format!("the compiler cannot be run: {error}"));
-    let memory = match memory {
-        Memory::Pool => "pool",
-        Memory::OnDemand => "on-demand",
-    };
-    let mut child = Command::new(&compiler.program)
-        .args(&compiler.arguments)
-        .args([memory, &limits.compile_seconds.to_string(), &limits.compile_memory_bytes.to_string()])
-        .env_clear()
-        // Its allocator would otherwise take a gigabyte at once, which would count in full.
-        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-        .env("RAYON_NUM_THREADS", threads().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (code, complaint) = std::thread::scope(|scope| {
-        // One that ends before it read everything says why otherwise.
-        scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(bytes)));
-        let complaint = scope.spawn(|| stderr.map(|stderr| beginning(stderr, COMPLAINT_BYTES)));
-        let code = stdout.map(|stdout| beginning(stdout, limits.compile_memory_bytes as u64));
-        (code, complaint.join())
-    });
-    let status = child.wait().map_err(failed)?;
-    if status.success() {
-        return code.transpose().map_err(failed).map(Option::unwrap_or_default);
-    }
-    let complaint = complaint.ok().flatten().and_then(Result::ok).unwrap_or_default();
-    Err(judge(status, &String::from_utf8_lossy(&complaint), limits))
-}
-
-/// How many threads compile: one fewer than there are processors, but one at least. The kernel starts what wakes on a processor that
-/// nothing runs on, if there is one; where compiling is on all of them, a delivery waits now and then until the kernel's next
-/// tick, milliseconds, however low the priority of compiling is.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() - 1).max(1))
-}
-
-/// So many bytes; the rest is read and forgotten, so that who writes it is not held up.
-fn beginning(mut from: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    from.by_ref().take(most).read_to_end(&mut kept)?;
-    std::io::copy(&mut from, &mut std::io::sink())?;
-    Ok(kept)
-}
-
-/// Why there is no machine code.
-fn judge(status: ExitStatus, complaint: &str, limits: &Limits) -> LoadError {
-    match status.signal() {
-        None if status.code() == Some(1) => LoadError::Compile(complaint.trim_end().to_owned()),
-        Some(OUT_OF_TIME) => limit("processor time to compile it", "compile-seconds", limits),
-        Some(ABORTED) if complaint.contains("memory allocation of") => {
-            limit("memory to compile it", "compile-memory-bytes", limits)
-        }
-        _ => LoadError::Compile(format!("the compiler ended with {status}: {}", complaint.trim_end())),
-    }
 }
 
 /// What the program of a [`Compiler`] does; `arguments` are those that follow the compiler's own. To be called before any
@@ -113,29 +61,68 @@ pub fn main(arguments: &[String]) -> ExitCode {
 fn work(arguments: &[String]) -> anyhow::Result<()> {
     let [memory, seconds, bytes] = arguments else { anyhow::bail!("three arguments are needed") };
     let memory = if memory == "pool" { Memory::Pool } else { Memory::OnDemand };
-    confine(seconds.parse()?, bytes.parse()?)?;
-    let mut component = Vec::new();
-    std::io::stdin().read_to_end(&mut component)?;
-    let code = wasmtime::Engine::new(&compiling(memory)).and_then(|engine| engine.precompile_component(&component));
-    let code = code.map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    std::io::stdout().write_all(&code)?;
+    let seconds = seconds.parse()?;
+    confine(bytes.parse()?)?;
+    allow(seconds)?;
+    let failed = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
+    let mut config = compiling(memory);
+    config.enable_incremental_compilation(Arc::<Known>::default()).map_err(failed)?;
+    let engine = wasmtime::Engine::new(&config).map_err(failed)?;
+    let mut exchange = Exchange::inherited()?;
+    for component in components(exchange.another()?)? {
+        allow(seconds)?;
+        let answer = engine.precompile_component(&component).map_err(|error| format!("{error:#}"));
+        exchange.answer(answer.as_deref().map_err(String::as_str))?;
+        drop((component, answer));
+        if resident_kib()? > KEPT_KIB {
+            break;
+        }
+    }
     Ok(())
 }
 
-/// Sets this process's bounds, which it cannot raise again.
-fn confine(seconds: u64, bytes: u64) -> std::io::Result<()> {
-    // At the second number the system would kill it, which says nothing; at the first it is told what for.
-    for (resource, most, last) in [(Resource::Cpu, seconds, seconds + 1), (Resource::Data, bytes, bytes), (Resource::Core, 0, 0)]
-    {
-        let last = getrlimit(resource).maximum.map_or(last, |already| already.min(last));
-        setrlimit(resource, Rlimit { current: Some(most.min(last)), maximum: Some(last) })?;
+/// The components that come in. When no more can come, because the daemon is gone say, the process ends at once, whatever it does.
+fn components(mut exchange: Exchange) -> io::Result<mpsc::Receiver<Vec<u8>>> {
+    let (sender, components) = mpsc::channel();
+    let read = move || {
+        while let Ok(component) = exchange.request() {
+            // Whoever compiles ends the process when it wants no more.
+            let _ = sender.send(component);
+        }
+        std::process::exit(0);
+    };
+    std::thread::Builder::new().name("components".into()).spawn(read)?;
+    Ok(components)
+}
+
+/// Sets this process's bounds.
+fn confine(bytes: u64) -> io::Result<()> {
+    for (resource, most) in [(Resource::Data, bytes), (Resource::Core, 0)] {
+        let most = getrlimit(resource).maximum.map_or(most, |already| already.min(most));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
-    // Nobody waits for it when the daemon is gone.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
     give_way();
     // Where that is not allowed, the system chooses as it likes.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
+}
+
+/// Gives the process so many seconds of processor time from now on, or up to one more, since the system counts whole ones. It is told
+/// when they are over, which ends it.
+fn allow(seconds: u64) -> io::Result<()> {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    let begun = u64::try_from(used.tv_sec).unwrap_or_default() + u64::from(used.tv_sec > 0);
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    let current = maximum.map_or(begun + seconds, |most| most.min(begun + seconds));
+    Ok(setrlimit(Resource::Cpu, Rlimit { current: Some(current), maximum })?)
+}
+
+/// How much memory this process has.
+fn resident_kib() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(number.ok_or_else(|| anyhow::anyhow!("/proc/self/status has no VmRSS"))?.parse()?)
 }
 
 /// Lowers the priority of this thread, and of those that it starts: that is what Linux makes of the process 0 (setpriority(2),

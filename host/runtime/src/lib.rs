@@ -48,6 +48,7 @@ pub use limits::Limits;
 use contract::v0_1;
 use metrics::{Counter, counter, describe_counter};
 use postern_core::grant;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,11 +74,12 @@ pub struct Runtime(Arc<Inner>);
 struct Inner {
     engine: engine::Engine,
     cache: Option<cache::Cache>,
-    compiler: Option<Compiler>,
+    compiler: Option<compile::Processes>,
     limits: Arc<Limits>,
     /// How often machine code was in the cache, and how often it had to be made.
     cache_hits: Counter,
     cache_misses: Counter,
+    loading: ThreadPool,
     /// A permit for each KiB that is compiled at once.
     compiling: Arc<Semaphore>,
     /// Places of the pool for calls that are no deliveries.
@@ -107,12 +109,16 @@ impl Runtime {
         describe_counter!("postern_compile_cache_total", "Components that were loaded: from the compile cache, or compiled.");
         let cache_hits = counter!("postern_compile_cache_total", "result" => "hit");
         let cache_misses = counter!("postern_compile_cache_total", "result" => "miss");
+        let limits = Arc::new(options.limits);
+        let compiler = options.compiler.map(|program| compile::Processes::new(program, engine.memory, limits.clone()));
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let loading = loading(processors).map_err(|error| StartError(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
+            loading,
             engine,
             cache,
-            compiler: options.compiler,
-            limits: Arc::new(options.limits),
+            compiler,
+            limits,
             cache_hits,
             cache_misses,
             compiling: Arc::new(Semaphore::new(COMPILED_AT_ONCE as usize)),
@@ -135,7 +141,7 @@ impl Runtime {
         let size = bytes.len();
         let started = std::time::Instant::now();
         let inner = self.0.clone();
-        let (digest, prepared, known) = apart(move || inner.read(&bytes)).await??;
+        let (digest, prepared, known) = self.apart(move || inner.read(&bytes)).await??;
         let cached = known.is_some();
         if cached { &self.0.cache_hits } else { &self.0.cache_misses }.increment(1);
         let component::Prepared { bytes, version, needs } = prepared;
@@ -145,17 +151,41 @@ impl Runtime {
                 let room = self.0.compiling.clone().acquire_many_owned(room(bytes.len())).await;
                 let room = room.map_err(|_| LoadError::Host("the runtime is stopping".into()))?;
                 let (inner, digest) = (self.0.clone(), digest.clone());
-                apart(move || {
+                let code = self.apart(move || {
                     let _room = room;
                     inner.compile(&bytes, &digest)
-                })
-                .await??
+                });
+                let code = code.await??;
+                self.end_idle_later();
+                code
             }
         };
         let pre = self.0.engine.link(&code, needs).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         tracing::debug!(%digest, cached, millis = started.elapsed().as_millis(), "component loaded");
         let shared = Arc::new(Shared { digest, size, version, needs, pre });
         Ok(Component { runtime: self.0.clone(), shared, limits: self.0.limits.clone() })
+    }
+
+    /// What compiles is kept for the next component, but not for long.
+    fn end_idle_later(&self) {
+        let inner = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            tokio::time::sleep(compile::KEPT).await;
+            if let Some(inner) = inner.upgrade() {
+                let end = inner.clone();
+                inner.loading.spawn(move || end.compiler.iter().for_each(compile::Processes::end_idle));
+            }
+        });
+    }
+
+    /// Does long work of loading on a thread that gives way to deliveries, and which nobody waits for when the process ends.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+        let (done, result) = oneshot::channel();
+        self.0.loading.spawn(move || drop(done.send(work())));
+        result.await.map_err(|error| LoadError::Host(format!("the loading thread failed: {error}")))
     }
 }
 
@@ -170,17 +200,17 @@ fn room(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(SMALL, COMPILED_AT_ONCE)
 }
 
-/// Does long work on a thread of its own, which gives way to others, and which nobody waits for when the process ends.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
-    let (done, result) = oneshot::channel();
-    let host = |error: String| LoadError::Host(format!("the loading thread failed: {error}"));
-    let thread = std::thread::Builder::new().name("loading".into());
-    let work = move || {
-        compile::give_way();
-        done.send(work()).ok()
-    };
-    thread.spawn(work).map_err(|error| host(error.to_string()))?;
-    result.await.map_err(|error| host(error.to_string()))
+/// Threads for what takes long, which give way to others. They stay: a thread that begins costs deliveries more than one that goes on;
+/// see `compile::processes`. As many as may compile, and one more for each processor, so that what need not be compiled
+/// does not wait for what has to be.
+fn loading(processors: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    ThreadPoolBuilder::new()
+        .num_threads((COMPILED_AT_ONCE / SMALL) as usize + processors)
+        .thread_name(|_| "loading".into())
+        .start_handler(|_| compile::give_way())
+        // Whoever waits for the result learns that there is none.
+        .panic_handler(|_| {})
+        .build()
 }
 
 /// A file's digest, what it is, and its machine code if that is in the cache.
@@ -197,7 +227,7 @@ impl Inner {
     fn compile(&self, bytes: &[u8], digest: &str) -> Result<wasmtime::component::Component, LoadError> {
         let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
         let code = match &self.compiler {
-            Some(compiler) => compile::apart(compiler, bytes, self.engine.memory, &self.limits)?,
+            Some(compiler) => compiler.compile(bytes)?,
             None => self.engine.wasmtime.precompile_component(bytes).map_err(failed)?,
         };
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.store(digest, &code)) {

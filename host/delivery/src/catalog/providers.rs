@@ -408,10 +408,14 @@ async fn describe(runtime: &Runtime, plugin: &PluginId, bytes: Vec<u8>) -> Resul
     if manifest != Manifest::check(plugin, component.describe().await.result?)? {
         return Err(Error::Manifest(fickle()));
     }
-    let form = Arc::new(settings::compile("config", &manifest.config)?);
-    let connection_form =
-        manifest.connection.as_ref().map(|connection| settings::compile("connection", connection).map(Arc::new)).transpose()?;
-    Ok(Described { component, manifest, form, connection_form })
+    // Milliseconds, for which deliveries would wait.
+    let forms = move || {
+        let compile = |what, schema| settings::compile(what, schema).map(Arc::new);
+        let form = compile("config", &manifest.config)?;
+        let connection_form = manifest.connection.as_ref().map(|connection| compile("connection", connection)).transpose()?;
+        Ok(Described { component, manifest, form, connection_form })
+    };
+    runtime.apart(forms).await?
 }
 
 /// Whether a component that was read again is what was added: a grant and an approval are for that file and for what it said

@@ -1,7 +1,18 @@
-//! Files that are small and need hours or gigabytes to compile.
+//! Files that are small and need hours or gigabytes to compile, and the processes that compile.
 
 use super::Scene;
+use postern_tests::builds::variant;
 use postern_tests::platform::id;
+use postern_tests::wait::until;
+use postern_tests::{HOSTILE, signal};
+use std::future::ready;
+use std::time::SystemTime;
+
+/// A build that no cache knows.
+fn unknown() -> Vec<u8> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    variant(HOSTILE, now.subsec_nanos())
+}
 
 /// Twenty-odd lines that stand for a thousand million instances: each component is made of two of the one before.
 fn doubling() -> Vec<u8> {
@@ -56,4 +67,27 @@ async fn what_wants_more_than_any_instance_may_have_is_refused_before_it_is_comp
         assert!(id(&problem["detail"]).contains(told), "`{told}` is not in: {problem:#}");
     }
     scene.neighbour_delivers().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_compiles_one_after_the_other_is_replaced_when_it_ends_and_ends_with_the_daemon() {
+    let mut scene = Scene::new("").await;
+    scene.offer(unknown()).await.success();
+    let first = scene.daemon.compilers();
+    assert!(!first.is_empty(), "it stays when it is done");
+    scene.offer(unknown()).await.success();
+    let second = scene.daemon.compilers();
+    assert!(second.is_subset(&first), "{second:?} are not of {first:?}");
+
+    second.iter().for_each(|process| signal("KILL", *process));
+    until("them to end", || ready(scene.daemon.compilers().is_disjoint(&second).then_some(()))).await;
+    scene.offer(unknown()).await.success();
+    let third = scene.daemon.compilers();
+    assert!(!third.is_empty() && third.is_disjoint(&second), "{third:?} are others than {second:?}");
+    scene.neighbour_delivers().await;
+
+    scene.daemon.kill_9();
+    // A process that ended and that nobody waits for has no command line any more.
+    let runs = |process: &u32| std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| !line.is_empty());
+    until("them to end with it", || ready((!third.iter().any(runs)).then_some(()))).await;
 }
