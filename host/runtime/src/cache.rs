@@ -5,6 +5,7 @@
 //! and the code. What does not verify is compiled anew and written over. When the files together exceed their bound, those go
 //! that were not used for the longest time.
 
+use crate::compile::parts;
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -77,7 +78,7 @@ impl Cache {
         let path = self.path(digest);
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
         file.write_all(context.sign().as_ref())?;
-        file.write_all(code)?;
+        parts(code).try_for_each(|part| file.write_all(part))?;
         // Not for its safety, since what a power cut leaves of it does not verify: what nobody syncs is written by the kernel some
         // time later, much of it at once, and the store on the same disk waits (seen as 96 ms after 50 upgrades).
         file.as_file().sync_all()?;
@@ -110,7 +111,7 @@ impl Cache {
     fn cover(&self, context: &mut hmac::Context, digest: &str, code: &[u8]) {
         context.update(&self.engine);
         context.update(&Sha256::digest(digest.as_bytes()));
-        context.update(code);
+        parts(code).for_each(|part| context.update(part));
     }
 
     fn path(&self, digest: &str) -> PathBuf {

@@ -11,12 +11,15 @@
 //! | `processes` | the daemon's side: the processes, and why one ended |
 //! | `exchange` | what both share: a socket and a file in memory |
 //! | `known` | what a process remembers of what it compiled |
+//! | `turns` | letting others run |
 
 mod exchange;
 mod known;
 mod processes;
+mod turns;
 
 pub(crate) use processes::{KEPT, Processes};
+pub(crate) use turns::{let_others_run, parts};
 
 use crate::engine::{Memory, compiling};
 use exchange::Exchange;
@@ -28,6 +31,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
+use turns::Turns;
 
 /// How far compiling and loading give way to others: the kernel gives them a thirtieth of what a thread that delivers gets of the
 /// same processor (<https://man7.org/linux/man-pages/man7/sched.7.html>, "The nice value"). Less would starve them on a machine
@@ -44,6 +48,13 @@ pub struct Compiler {
     pub program: PathBuf,
     /// What its command line begins with.
     pub arguments: Vec<OsString>,
+}
+
+/// How many threads compile: one fewer than there are processors, but one at least. The kernel starts what wakes on a processor that
+/// nothing runs on, if there is one; where compiling is on all of them, a delivery waits now and then until the kernel's next
+/// tick, milliseconds, however low the priority of compiling is.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() - 1).max(1))
 }
 
 /// What the program of a [`Compiler`] does; `arguments` are those that follow the compiler's own. To be called before any
@@ -66,14 +77,17 @@ fn work(arguments: &[String]) -> anyhow::Result<()> {
     allow(seconds)?;
     let failed = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
     let mut config = compiling(memory);
+    // With one thread that compiles, it is the one that takes turns.
+    config.parallel_compilation(threads() > 1);
     config.enable_incremental_compilation(Arc::<Known>::default()).map_err(failed)?;
     let engine = wasmtime::Engine::new(&config).map_err(failed)?;
     let mut exchange = Exchange::inherited()?;
     for component in components(exchange.another()?)? {
         allow(seconds)?;
+        let turns = Turns::begin()?;
         let answer = engine.precompile_component(&component).map_err(|error| format!("{error:#}"));
         exchange.answer(answer.as_deref().map_err(String::as_str))?;
-        drop((component, answer));
+        drop((turns, component, answer));
         if resident_kib()? > KEPT_KIB {
             break;
         }

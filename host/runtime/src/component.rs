@@ -1,11 +1,12 @@
 //! What a file is, what it needs, and making a component of it.
 
+use crate::compile::let_others_run;
 use crate::contract::{PACKAGE, SUPPORTED, WIT};
 use crate::features::{FEATURES, explain};
 use crate::limits::Limits;
 use semver::Version;
 use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER};
-use wasmparser::{Parser, Payload, Validator};
+use wasmparser::{FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator};
 
 /// Why a file cannot be used as a provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,8 +116,20 @@ pub(crate) fn prepare(bytes: &[u8], limits: &Limits, valid: bool) -> Result<Prep
 }
 
 fn validate(component: &[u8]) -> Result<(), LoadError> {
-    let valid = Validator::new_with_features(FEATURES).validate_all(component);
-    valid.map(drop).map_err(|error| LoadError::Invalid(explain(&error)))
+    let mut validator = Validator::new_with_features(FEATURES);
+    let mut validate = || -> wasmparser::Result<()> {
+        let mut allocations = FuncValidatorAllocations::default();
+        for payload in Parser::new(0).parse_all(component) {
+            if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
+                let mut function = function.into_validator(allocations);
+                function.validate(&body)?;
+                allocations = function.into_allocations();
+                let_others_run();
+            }
+        }
+        Ok(())
+    };
+    validate().map_err(|error| LoadError::Invalid(explain(&error)))
 }
 
 /// Refuses what could never be instantiated, before anything is compiled of it.

@@ -301,7 +301,9 @@ impl std::fmt::Debug for Component {
 
 /// SHA-256 of a file, in hex, by which components are known.
 pub fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    let mut digest = Sha256::new();
+    compile::parts(bytes).for_each(|part| digest.update(part));
+    hex(&digest.finalize())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -4,6 +4,7 @@
 //! of two processors has somebody to run, the kernel lets whatever wakes up wait for its next tick, 4 ms. So one writes all of it,
 //! and only then is the other woken.
 
+use super::turns::{PART, let_others_run, parts};
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -50,7 +51,7 @@ impl Exchange {
     /// # Errors
     /// The other end is gone, or answers with what cannot be.
     pub(super) fn ask(&mut self, component: &[u8], most: u64) -> io::Result<Answer> {
-        self.memory.write_all_at(component, 0)?;
+        self.write(component)?;
         self.socket.write_all(&(component.len() as u64).to_le_bytes())?;
         let mut kind = [0];
         self.socket.read_exact(&mut kind)?;
@@ -71,7 +72,7 @@ impl Exchange {
             Ok(code) => (CODE, code),
             Err(complaint) => (COMPLAINT, complaint.as_bytes()),
         };
-        self.memory.write_all_at(content, 0)?;
+        self.write(content)?;
         let mut told = [kind; 9];
         told[1..].copy_from_slice(&(content.len() as u64).to_le_bytes());
         self.socket.write_all(&told)
@@ -85,8 +86,22 @@ impl Exchange {
             return Err(io::Error::other(format!("{length} bytes are announced, which cannot be")));
         }
         let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-        self.memory.read_exact_at(&mut bytes, 0)?;
+        let mut place = 0;
+        for part in bytes.chunks_mut(PART) {
+            let_others_run();
+            self.memory.read_exact_at(part, place)?;
+            place += part.len() as u64;
+        }
         Ok(bytes)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut place = 0;
+        parts(bytes).try_for_each(|part| {
+            self.memory.write_all_at(part, place)?;
+            place += part.len() as u64;
+            Ok(())
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 //! on: with two processors at work, the kernel lets others wait for milliseconds when it comes and goes, however low its
 //! priority is. Beside a new one every 0.3 s the p99 of deliveries was 2.4 times what it is without, beside a lasting one 1.25 times.
 
-use super::Compiler;
 use super::exchange::Exchange;
+use super::{Compiler, threads};
 use crate::LoadError;
 use crate::component::limit;
 use crate::engine::Memory;
@@ -139,13 +139,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// How many threads compile: one fewer than there are processors, but one at least. The kernel starts what wakes on a processor that
-/// nothing runs on, if there is one; where compiling is on all of them, a delivery waits now and then until the kernel's next
-/// tick, milliseconds, however low the priority of compiling is.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() - 1).max(1))
 }
 
 /// Why there is no machine code.
