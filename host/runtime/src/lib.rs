@@ -7,7 +7,7 @@
 //!   ends the call with an error that names it.
 //! - Nothing of one call is left for the next, and a call that ends early leaves nothing behind.
 //! - Machine code is loaded only from a file that this host wrote, for this engine, from this component.
-//! - What compiles is a process of its own, bounded in time and memory.
+//! - What compiles is another process, bounded in time and memory, which gives way to deliveries.
 //!
 //! | module | what it does |
 //! |---|---|
