@@ -187,7 +187,7 @@ fn only_egress_connects_to_anything() {
 }
 
 #[test]
-fn only_the_cache_of_compiled_code_needs_unsafe() {
+fn only_the_cache_of_compiled_code_and_a_timer_of_the_compiling_process_need_unsafe() {
     let root = metadata().workspace_root;
     let mut found = Vec::new();
     sources(root.join("host").as_std_path(), &mut found);
@@ -201,7 +201,8 @@ fn only_the_cache_of_compiled_code_needs_unsafe() {
         .filter(|(_, text)| text.lines().any(is_unsafe))
         .map(|(path, _)| path.trim_start_matches(root.as_str()))
         .collect();
-    assert_eq!(users, ["/host/runtime/src/cache.rs"]);
+    // The timer is never set in the daemon's own process.
+    assert_eq!(users, ["/host/runtime/src/cache.rs", "/host/runtime/src/compile/turns.rs"]);
 }
 
 #[test]

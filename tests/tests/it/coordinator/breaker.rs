@@ -36,7 +36,11 @@ async fn an_open_breaker_holds_deliveries_back_and_uses_up_no_retry(engine: Engi
     assert!(figures.contains("postern_breakers{state=\"open\"} 1\n"), "{figures}");
     // A retry was due in a millisecond, and there are more to come.
     let what = format!("{} fails; the next delivery probes it at {}", receiver.url(), known["openUntil"].as_str().unwrap());
-    assert_came_to(&waiting(&daemon, &first, &what).await, "retrying", 3);
+    // The breaker knows of the third failure before it is recorded.
+    let recorded = until("the third failure to be recorded", || async {
+        Some(waiting(&daemon, &first, &what).await).filter(|delivery| delivery["attempts"] == 3)
+    });
+    assert_came_to(&recorded.await, "retrying", 3);
     let second = daemon.emit("Waits").await;
     assert_came_to(&waiting(&daemon, &second, &what).await, "pending", 0);
     let other = daemon.subscribe_with(WEBHOOK, &healthy, json!({})).await;
