@@ -1,6 +1,6 @@
 //! Upgrades under load: the same steady load on a provider that nobody touches, beside processes of another program, on a provider
 //! that is upgraded again and again, and beside a large component that is compiled all the time. Each upgrade is to a build that was
-//! never compiled before.
+//! never compiled before, though the compiling process knows its functions from the build before.
 
 use super::awake::Idling;
 use super::bystander;
@@ -147,7 +147,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         columns: Row::COLUMNS.to_vec(),
         rows: rows.iter().map(Row::row).collect(),
         notes: vec![format!(
-            "The same load for {} s, in turns and each on a fresh data directory: with a provider that nobody touches, with that beside {} processes of another program that give way as compiling does and compute as long, with a provider that is upgraded as often to builds that were never compiled before, and while a component of {:.1} MB is compiled all the time. Latency is from the emission to the arrival; every delivery arrived.{} In parentheses: what is to be reached.",
+            "The same load for {} s, in turns and each on a fresh data directory: with a provider that nobody touches, with that beside {} processes of another program that give way as compiling does and compute as long, with a provider that is upgraded as often to builds that are in no cache and differ from those before by a few bytes, so that the compiler knows their functions, and while a component of {:.1} MB is compiled all the time. Latency is from the emission to the arrival; every delivery arrived.{} In parentheses: what is to be reached.",
             terms.seconds,
             terms.upgrades,
             count(terms.large.len()) / 1e6,
