@@ -5,6 +5,8 @@ use super::process::Process;
 use super::setup::{Engine, Setup};
 use super::usage::ticks_per_second;
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use postern_client::{Body, Client};
 use serde_json::json;
@@ -29,6 +31,7 @@ pub(super) struct Daemon {
     process: Process,
     directory: TempDir,
     client: Client,
+    signed: bool,
     /// Where it takes emissions.
     pub(super) target: Target,
 }
@@ -49,7 +52,7 @@ impl Daemon {
         let (process, address) = Process::start(setup, directory.path()).await?;
         let token = std::fs::read_to_string(directory.path().join("data/admin-token"))?.trim().to_owned();
         let client = client(address, &token)?;
-        let daemon = Self { process, directory, client, target: Target { address, token } };
+        let daemon = Self { process, directory, client, signed: setup.signed, target: Target { address, token } };
         // The first start compiles, which must not be part of what is measured.
         daemon.all_active().await?;
         Ok(daemon)
@@ -98,12 +101,16 @@ impl Daemon {
         let hosts: BTreeSet<_> = places.iter().map(|place| format!("http://{place}")).collect();
         self.client.put(&format!("/api/v1/providers/{provider}/grant"), json!({ "hosts": hosts })).await?;
         for (place, number) in places.iter().zip(1..) {
-            let subscription = json!({
+            let mut subscription = json!({
                 "name": format!("Receiver {number}"),
                 "providerId": provider,
                 "events": ["bench.tick"],
                 "providerConfig": { "url": format!("http://{place}/hooks/{number}"), "timeout": timeout_milliseconds },
             });
+            if self.signed {
+                let key: [u8; 32] = rand::random();
+                subscription["providerConfig"]["signingSecret"] = format!("whsec_{}", STANDARD.encode(key)).into();
+            }
             self.client.post("/api/v1/subscriptions", subscription).await?;
         }
         Ok(())

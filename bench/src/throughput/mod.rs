@@ -93,7 +93,7 @@ pub(crate) async fn run(options: &Options, common: &Common, directory: &Path) ->
         rows: cells.iter().zip(&medians).map(|(cell, median)| median.row(cell)).collect(),
         notes: vec![
             "Load, daemon and receiver share the cores. CPU is the daemon's user and system time in seconds for 1,000 deliveries, and beside it that of load and receiver together; others' cores is what the rest of the machine used meanwhile. Deliveries/s count from the first emission to the last arrival; a delivery's latency from its acknowledgement to its arrival (0 if it came first). In parentheses: what a quiet machine with two cores is meant to reach.".into(),
-            format!("Every delivery arrived in every run. Log level {}.", setup.log),
+            format!("Every delivery arrived in every run. Log level {}{}.", setup.log, if setup.signed { "; each delivery is signed with a secret" } else { "" }),
         ],
         data: serde_json::to_value(data.collect::<Vec<_>>())?,
     })

@@ -19,6 +19,9 @@ pub(crate) struct Choice {
     /// The daemon's `[log] level`; `warn` unless set, so that no line is written for a delivery.
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
+    /// Each subscription has a secret of its own, which signs its deliveries.
+    #[arg(long)]
+    signed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -56,6 +59,8 @@ pub(super) struct Setup {
     pub(super) compile_cache: TempDir,
     /// `[log] level`.
     pub(super) log: String,
+    /// Whether deliveries are signed.
+    pub(super) signed: bool,
 }
 
 impl Choice {
@@ -82,6 +87,7 @@ impl Choice {
             directory: directory.to_owned(),
             compile_cache: tempfile::Builder::new().prefix("postern-bench-cache-").tempdir_in(directory)?,
             log: self.log.clone().unwrap_or_else(|| "warn".to_owned()),
+            signed: self.signed,
         })
     }
 }

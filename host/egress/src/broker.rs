@@ -15,7 +15,8 @@ use crate::options::{Error, Options};
 use crate::record::{Record, RecordBodies};
 use crate::resolve::{self, LookUp};
 use crate::scripted;
-use crate::seal::{Seals, Secret};
+use crate::seal::Seals;
+use crate::secret::Secret;
 use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
 use crate::timeouts::Timeouts;
 use crate::transport;
@@ -344,7 +345,7 @@ impl Call {
 
         let most = self.limits().response_body_bytes;
         // Reads a little beyond the cut, so that no part of a secret stays at it.
-        let window = most.saturating_add(if self.seals().is_empty() { 0 } else { self.seals().needles().longest() });
+        let window = most.saturating_add(self.seals().longest());
         let mut body = Vec::new();
         while body.len() <= window {
             match timeouts.between_bytes(incoming.chunk()).await? {

@@ -20,7 +20,8 @@
 //! | [`address`] | which IP addresses may be reached; the operator's exceptions |
 //! | `listeners` | the daemon's own addresses, which nobody reaches |
 //! | `resolve` | names to judged addresses |
-//! | [`seal`] | secrets and their placeholders |
+//! | [`secret`] | a secret in clear, and what it is found by |
+//! | [`seal`] | the secrets of a call and their placeholders |
 //! | [`audience`] | to whom one secret may go |
 //! | [`oauth2`] | access tokens, fetched and renewed |
 //! | `substitute` | putting secrets in |
@@ -64,6 +65,7 @@ mod redirect;
 mod resolve;
 pub mod scripted;
 pub mod seal;
+pub mod secret;
 pub mod sign;
 mod substitute;
 pub mod timeouts;
@@ -79,7 +81,8 @@ pub use message::{ErrorKind, Header, Request, Response, SendError};
 pub use oauth2::ClientCredentials;
 pub use options::{Error, Options};
 pub use record::RecordBodies;
-pub use seal::{Seals, Secret};
+pub use seal::Seals;
+pub use secret::Secret;
 pub use sign::{Digest, Encoding, HmacKey, KeyFormat, SignatureAlgorithm};
 pub use timeouts::Timeouts;
 pub use transport::own_client;

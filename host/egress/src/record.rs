@@ -10,6 +10,7 @@ use postern_core::manifest::SECRET_MARK;
 use postern_core::time::Timestamp;
 use postern_core::timings::Timings;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -213,15 +214,17 @@ fn capture(seals: &Seals, body: &[u8], most: usize) -> Option<Body> {
 fn beginning(bytes: &[u8], most: usize) -> String {
     // A few bytes more, so that a character at the cut is not taken for broken.
     let window = &bytes[..bytes.len().min(most.saturating_add(4))];
-    let mut text = String::from_utf8_lossy(window).into_owned();
-    text.truncate(text.floor_char_boundary(most));
-    text
+    let text = match str::from_utf8(window) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(window),
+    };
+    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::Secret;
+    use crate::secret::Secret;
 
     #[test]
     fn credentials_never_show_and_other_headers_show_without_secrets() {

@@ -7,6 +7,7 @@
 
 use crate::seal::Seals;
 use crate::substitute::{COMPONENT, SEGMENT, json_escaped};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use memchr::memmem;
@@ -39,12 +40,14 @@ const PHP: &AsciiSet = &COMPONENT.add(b'~');
 /// JavaScript's `encodeURI` leaves whatever has a meaning in a URL.
 const WHOLE_URL: &AsciiSet = &SEGMENT.remove(b'/').remove(b'?').remove(b'#');
 
-/// Everything that is looked for.
+/// Everything that is looked for of one secret.
 #[derive(Default)]
 pub(crate) struct Needles {
     /// Longest first does not matter: all matches are found, then merged.
     list: Vec<Needle>,
     longest: usize,
+    /// Finds in one pass whether any of them is in a text at all. Hardly any text has one.
+    any: Option<AhoCorasick>,
 }
 
 struct Needle {
@@ -53,31 +56,42 @@ struct Needle {
 }
 
 impl Needles {
-    /// The forms of these secrets. The flag says whether one is a URL, whose parts are secrets too: an echo seldom shows the
-    /// whole URL, mostly its path or its query.
-    pub(crate) fn new<'a>(secrets: impl Iterator<Item = (&'a str, bool)>) -> Self {
+    /// The forms of a secret. The flag says whether it is a URL, whose parts are secrets too: an echo seldom shows the whole URL,
+    /// mostly its path or its query.
+    pub(crate) fn new(secret: &str, is_url: bool) -> Self {
         let mut needles = Self::default();
-        for (secret, is_url) in secrets {
-            needles.add_forms(secret);
-            if is_url && let Ok(url) = Url::parse(secret) {
-                needles.add_forms(url.as_str());
-                let path = url.path().trim_matches('/');
-                needles.add_forms(path);
-                if let Some(query) = url.query() {
-                    needles.add_forms(&format!("{path}?{query}"));
-                    needles.add_forms(query);
-                }
-                path.split('/').filter(|part| part.len() >= SEGMENT_SHORTEST).for_each(|part| needles.add_forms(part));
-                for (_, value) in url.query_pairs().filter(|(_, value)| value.len() >= QUERY_VALUE_SHORTEST) {
-                    needles.add_forms(&value);
-                }
+        needles.add_forms(secret);
+        if is_url && let Ok(url) = Url::parse(secret) {
+            needles.add_forms(url.as_str());
+            let path = url.path().trim_matches('/');
+            needles.add_forms(path);
+            if let Some(query) = url.query() {
+                needles.add_forms(&format!("{path}?{query}"));
+                needles.add_forms(query);
+            }
+            path.split('/').filter(|part| part.len() >= SEGMENT_SHORTEST).for_each(|part| needles.add_forms(part));
+            for (_, value) in url.query_pairs().filter(|(_, value)| value.len() >= QUERY_VALUE_SHORTEST) {
+                needles.add_forms(&value);
             }
         }
         needles
     }
 
-    /// How far beyond a cut one must look so that no secret is cut in two.
-    pub(crate) fn longest(&self) -> usize {
+    /// The same, prepared for many texts, which takes longer than to look through a few.
+    pub(crate) fn hastened(self) -> Self {
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostFirst).kind(Some(AhoCorasickKind::ContiguousNFA));
+        let any = builder.build(self.list.iter().map(|needle| needle.bytes.as_slice())).ok();
+        Self { any, ..self }
+    }
+
+    /// How many bytes it takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        let list: usize = self.list.iter().map(|needle| size_of::<Needle>() + needle.bytes.len()).sum();
+        list + self.any.as_ref().map_or(0, AhoCorasick::memory_usage)
+    }
+
+    fn longest(&self) -> usize {
         self.longest
     }
 
@@ -173,34 +187,19 @@ impl Needles {
         }
     }
 
-    /// The text up to a cut without the secrets, or none if it has none. What begins before the cut is looked at whole.
-    fn take_out(&self, text: &[u8], cut: usize) -> Option<Vec<u8>> {
-        let mut places: Vec<Range<usize>> = Vec::new();
+    /// Where they are in a text. Forms overlap, and so do their places.
+    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+        if self.any.as_ref().is_some_and(|any| !any.is_match(text)) {
+            return Vec::new();
+        }
+        let mut places = Vec::new();
         for needle in &self.list {
             for start in memmem::find_iter(text, needle.bytes.as_slice()) {
                 let place = start..start + needle.bytes.len();
                 places.push(if needle.base64 { whole_base64(text, place) } else { place });
             }
         }
-        places.retain(|place| place.start < cut);
-        if places.is_empty() {
-            return None;
-        }
-        places.sort_unstable_by_key(|place| place.start);
-        let mut output = Vec::with_capacity(text.len());
-        let mut done = 0;
-        let mut places = places.into_iter().peekable();
-        while let Some(mut place) = places.next() {
-            // Forms overlap, so touching places are one.
-            while let Some(next) = places.next_if(|next| next.start < place.end) {
-                place.end = place.end.max(next.end);
-            }
-            output.extend_from_slice(&text[done..place.start]);
-            output.extend_from_slice(SECRET_MARK.as_bytes());
-            done = place.end;
-        }
-        output.extend_from_slice(&text[done..cut.max(done)]);
-        Some(output)
+        places
     }
 }
 
@@ -243,17 +242,44 @@ fn whole_base64(text: &[u8], place: Range<usize>) -> Range<usize> {
 }
 
 impl Seals {
+    /// The text up to a cut without the secrets, or none if it has none. What begins before the cut is looked at whole.
+    fn take_out(&self, text: &[u8], cut: usize) -> Option<Vec<u8>> {
+        let mut places: Vec<_> = self.needles().flat_map(|needles| needles.places(text)).collect();
+        places.retain(|place| place.start < cut);
+        if places.is_empty() {
+            return None;
+        }
+        places.sort_unstable_by_key(|place| place.start);
+        let mut output = Vec::with_capacity(text.len());
+        let mut done = 0;
+        let mut places = places.into_iter().peekable();
+        while let Some(mut place) = places.next() {
+            // Touching places are one.
+            while let Some(next) = places.next_if(|next| next.start < place.end) {
+                place.end = place.end.max(next.end);
+            }
+            output.extend_from_slice(&text[done..place.start]);
+            output.extend_from_slice(SECRET_MARK.as_bytes());
+            done = place.end;
+        }
+        output.extend_from_slice(&text[done..cut.max(done)]);
+        Some(output)
+    }
+
+    /// How far beyond a cut one must look so that no secret is cut in two.
+    pub(crate) fn longest(&self) -> usize {
+        self.needles().map(Needles::longest).max().unwrap_or(0)
+    }
+
     /// The bytes without the secrets of this call: `[secret]` stands where one was. Nothing is copied if there was none.
     pub(crate) fn redact_bytes<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        self.needles().take_out(text, text.len()).map_or(Cow::Borrowed(text), Cow::Owned)
+        self.take_out(text, text.len()).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// Whether a secret is in a header's name, which has lost the difference between capitals and small letters.
     pub(crate) fn is_in_name(&self, name: &str) -> bool {
-        !self.is_empty() && self.needles().list.iter().any(|needle| contains_ignoring_case(name.as_bytes(), &needle.bytes))
+        let mut needles = self.needles().flat_map(|needles| &needles.list);
+        needles.any(|needle| contains_ignoring_case(name.as_bytes(), &needle.bytes))
     }
 
     /// About the first `most` bytes without the secrets of this call; a secret that begins before the cut is taken out whole.
@@ -261,11 +287,10 @@ impl Seals {
         if self.is_empty() {
             return Cow::Borrowed(&text[..text.len().min(most.saturating_add(4))]);
         }
-        let needles = self.needles();
-        let window = &text[..text.len().min(most.saturating_add(needles.longest()))];
+        let window = &text[..text.len().min(most.saturating_add(self.longest()))];
         // The end of the whole text is no cut.
         let cut = if window.len() < most { window.len() } else { most };
-        match needles.take_out(window, cut) {
+        match self.take_out(window, cut) {
             Some(clean) => Cow::Owned(clean),
             None => Cow::Borrowed(window),
         }
@@ -290,7 +315,10 @@ impl Seals {
 
     /// Likewise for a text.
     pub(crate) fn mask_text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.mask(text.as_bytes())).into_owned()
+        match self.mask(text.as_bytes()) {
+            Cow::Borrowed(_) => text.to_owned(),
+            Cow::Owned(masked) => String::from_utf8_lossy(&masked).into_owned(),
+        }
     }
 }
 

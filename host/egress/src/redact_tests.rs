@@ -1,5 +1,5 @@
 use super::*;
-use crate::seal::Secret;
+use crate::secret::Secret;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 

@@ -3,14 +3,13 @@
 //! A provider gets a random placeholder in the place of each secret. Placeholders are made anew for every call, so one that
 //! leaks is worth nothing afterwards, and one that was guessed or kept from another call stands for nothing.
 
-use crate::audience::Audience;
 use crate::client_certificate::ClientCertificate;
 use crate::oauth2::ClientCredentials;
 use crate::redact::Needles;
+use crate::secret::Secret;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use url::Url;
-use zeroize::Zeroizing;
 
 /// What every placeholder contains: texts without it need no closer look.
 pub(crate) const MARK: &[u8] = b"sealed";
@@ -19,44 +18,12 @@ pub(crate) const TEXT_PREFIX: &str = "sealed-";
 /// Behind the 32 hexadecimal digits of a URL's placeholder: a name that never resolves (RFC 6761).
 pub(crate) const URL_SUFFIX: &str = ".sealed.invalid";
 
-/// A secret in clear, and whom it is for. It is wiped from memory when dropped and does not show in debug output.
-#[derive(Clone)]
-pub struct Secret {
-    text: Zeroizing<String>,
-    pub(crate) audience: Audience,
-}
-
-impl Secret {
-    /// Takes a secret in clear that may go to every granted host: one of the subscription's settings.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: Zeroizing::new(text.into()), audience: Audience::default() }
-    }
-
-    /// Says where in the settings it stands and to which hosts it may go.
-    #[must_use]
-    pub fn with_audience(self, audience: Audience) -> Self {
-        Self { audience, ..self }
-    }
-
-    /// The secret in clear.
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 /// The secrets of one call and the placeholders that stand for them.
 #[derive(Default)]
 pub struct Seals {
     pub(crate) entries: Vec<Entry>,
     token: Option<SealedToken>,
     certificate: Option<ClientCertificate>,
-    needles: OnceLock<Needles>,
 }
 
 /// An access token that is fetched when it is needed.
@@ -78,6 +45,18 @@ pub(crate) struct Entry {
     pub(crate) secret: Secret,
     /// Whether it stands for a whole URL.
     pub(crate) is_url: bool,
+    needles: OnceLock<Arc<Needles>>,
+}
+
+impl Entry {
+    fn new(placeholder: String, core: String, secret: Secret, is_url: bool) -> Self {
+        Self { placeholder, core, secret, is_url, needles: OnceLock::new() }
+    }
+
+    /// What the secret is found by in texts.
+    fn needles(&self) -> &Needles {
+        self.needles.get_or_init(|| self.secret.needles(self.is_url))
+    }
 }
 
 impl Seals {
@@ -89,7 +68,7 @@ impl Seals {
     /// Seals a secret and returns its placeholder: `sealed-` and 32 hexadecimal digits.
     pub fn seal(&mut self, value: Secret) -> String {
         let core = format!("{TEXT_PREFIX}{:032x}", rand::random::<u128>());
-        self.add(Entry { placeholder: core.clone(), core, secret: value, is_url: false })
+        self.add(Entry::new(core.clone(), core, value, false))
     }
 
     /// Seals a secret that is a URL and returns its placeholder: `https://`, 32 hexadecimal digits and `.sealed.invalid/`.
@@ -97,7 +76,7 @@ impl Seals {
     /// It parses as a URL. A request whose URL begins with it goes to the secret URL; see [`crate::Call::send`].
     pub fn seal_uri(&mut self, value: Secret) -> String {
         let core = format!("{:032x}{URL_SUFFIX}", rand::random::<u128>());
-        self.add(Entry { placeholder: format!("https://{core}/"), core, secret: value, is_url: true })
+        self.add(Entry::new(format!("https://{core}/"), core, value, true))
     }
 
     /// Seals an access token that the broker fetches when the first request carries its placeholder, which looks like that of
@@ -136,19 +115,14 @@ impl Seals {
 
     /// The same secrets with this access token. The one before stays a secret.
     pub(crate) fn with_token(&self, secret: Secret) -> Self {
-        let mut seals = Self {
-            entries: self.entries.clone(),
-            token: self.token.clone(),
-            certificate: self.certificate.clone(),
-            needles: OnceLock::new(),
-        };
+        let mut seals = Self { entries: self.entries.clone(), token: self.token.clone(), certificate: self.certificate.clone() };
         if let Some(before) = self.token() {
             seals.seal(before.clone());
         }
         if let Some(token) = &mut seals.token
             && let Some(entry) = seals.entries.get_mut(token.entry)
         {
-            entry.secret = secret;
+            (entry.secret, entry.needles) = (secret, OnceLock::new());
             token.fetched = true;
         }
         seals
@@ -157,7 +131,6 @@ impl Seals {
     fn add(&mut self, entry: Entry) -> String {
         let placeholder = entry.placeholder.clone();
         self.entries.push(entry);
-        self.needles = OnceLock::new();
         placeholder
     }
 
@@ -182,9 +155,9 @@ impl Seals {
         self.entries.iter().find(|entry| entry.is_url && entry.core == host)
     }
 
-    /// What is taken out of texts, worked out once.
-    pub(crate) fn needles(&self) -> &Needles {
-        self.needles.get_or_init(|| Needles::new(self.entries.iter().map(|entry| (entry.secret.expose(), entry.is_url))))
+    /// What is taken out of texts.
+    pub(crate) fn needles(&self) -> impl Iterator<Item = &Needles> {
+        self.entries.iter().map(Entry::needles)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A provider may have anything signed: it can make valid requests, but it cannot take the key away.
 
-use crate::seal::{Seals, Secret};
+use crate::seal::Seals;
+use crate::secret::Secret;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -207,7 +207,7 @@ fn whole_url(text: &[u8], core: Range<usize>) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::Secret;
+    use crate::secret::Secret;
 
     fn put(text: impl Fn(&str) -> String, secret: &str, escape: Escape) -> String {
         let mut seals = Seals::new();

@@ -25,6 +25,8 @@ pub(crate) struct Opened {
     token: Option<(String, ClientCredentials)>,
     /// What is shown to servers that ask who calls.
     certificate: Option<ClientCertificate>,
+    /// The settings as JSON, if they are the same for every call.
+    constant: Option<String>,
 }
 
 pub(super) struct SecretField {
@@ -32,13 +34,14 @@ pub(super) struct SecretField {
     pub(super) path: String,
     /// Whether it is a URL, whose placeholder must then be one too.
     is_url: bool,
+    secret: Secret,
     /// The hosts that its schema names for it, if it names any.
     pub(super) hosts: Option<Arc<[HostPattern]>>,
 }
 
 impl SecretField {
-    fn new(path: &str, is_url: bool) -> Self {
-        Self { path: path.to_owned(), is_url, hosts: None }
+    fn new(path: &str, is_url: bool, secret: &str) -> Self {
+        Self { path: path.to_owned(), is_url, secret: Secret::new(secret), hosts: None }
     }
 }
 
@@ -50,7 +53,7 @@ impl Opened {
         let mut problem = None;
         form.put_secrets(&mut value, |path, is_url| match vault.decrypt(record, path, sealed.get(path)?) {
             Ok(secret) => {
-                secrets.push(SecretField::new(path, is_url));
+                secrets.push(SecretField::new(path, is_url, &secret));
                 Some(secret.to_string())
             }
             Err(error) => {
@@ -70,7 +73,7 @@ impl Opened {
         let mut secrets = Vec::new();
         form.put_secrets(&mut value, |path, is_url| {
             let secret = given.get(path)?;
-            secrets.push(SecretField::new(path, is_url));
+            secrets.push(SecretField::new(path, is_url, secret));
             Some(secret.clone())
         });
         Self::new(form, value, secrets)
@@ -85,7 +88,12 @@ impl Opened {
         let Value::Object(clear) = value else { return Err("the settings are no object".into()) };
         let token = token::source(form, &clear, &secrets);
         let certificate = certificate(form, &clear, &secrets)?;
-        Ok(Self { clear: Arc::new(clear), version: form.version(), templates, secrets, token, certificate })
+        let mut opened =
+            Self { clear: Arc::new(clear), version: form.version(), templates, secrets, token, certificate, constant: None };
+        if opened.secrets.is_empty() && opened.token.is_none() && opened.templates.is_empty() {
+            opened.constant = Some(Value::Object((*opened.clear).clone()).to_string());
+        }
+        Ok(opened)
     }
 
     /// Settings that fit no schema now, with the secrets that are stored in them, so that a change may keep those. They are
@@ -96,11 +104,11 @@ impl Opened {
         for (path, sealed) in sealed {
             if let (Some(Value::String(text)), Ok(secret)) = (value.pointer_mut(path), vault.decrypt(record, path, sealed)) {
                 *text = secret.to_string();
-                secrets.push(SecretField::new(path, false));
+                secrets.push(SecretField::new(path, false, text));
             }
         }
         let clear = if let Value::Object(clear) = value { clear } else { Map::new() };
-        Self { clear: Arc::new(clear), version: 0, templates: Vec::new(), secrets, token: None, certificate: None }
+        Self { clear: Arc::new(clear), secrets, ..Self::default() }
     }
 
     /// With [`SECRET_MARK`] in the places of secrets.
@@ -141,12 +149,15 @@ impl Opened {
     /// The settings for one call, as JSON: secrets sealed, templates rendered if there is a context. `section` says whose
     /// settings they are, on which it depends where secrets may go.
     pub(crate) fn for_call(&self, section: Section, context: Option<&Context>, seals: &mut Seals) -> Result<String, Violation> {
+        if let Some(constant) = &self.constant {
+            return Ok(constant.clone());
+        }
         let mut value = Value::Object((*self.clear).clone());
         for field in &self.secrets {
-            if let Some(Value::String(secret)) = value.pointer_mut(&field.path) {
+            if let Some(Value::String(text)) = value.pointer_mut(&field.path) {
                 let audience = Audience { section, path: field.path.clone(), hosts: field.hosts.clone() };
-                let clear = Secret::new(secret.as_str()).with_audience(audience);
-                *secret = if field.is_url { seals.seal_uri(clear) } else { seals.seal(clear) };
+                let secret = field.secret.clone().with_audience(audience);
+                *text = if field.is_url { seals.seal_uri(secret) } else { seals.seal(secret) };
             }
         }
         if let (Some((name, credentials)), Value::Object(map)) = (&self.token, &mut value) {
