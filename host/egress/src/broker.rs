@@ -6,7 +6,7 @@ use crate::check::Prepared;
 use crate::client_certificate::ClientCertificate;
 use crate::clients::Clients;
 use crate::connecting::Connecting;
-use crate::failure::{Failure, classify};
+use crate::failure::{Failure, is_refused};
 use crate::headers;
 use crate::limits::{Bound, Limits};
 use crate::message::{Denial, ErrorKind, Header, Request, Response, SendError};
@@ -19,9 +19,14 @@ use crate::seal::Seals;
 use crate::secret::Secret;
 use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
 use crate::timeouts::Timeouts;
-use crate::transport;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method};
+use crate::transport::{self, Client};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::HeaderValue;
+use http::uri::Scheme;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::HttpInfo;
 use parking_lot::Mutex;
 use postern_core::delivery::Exchange;
 use postern_core::grant::Grant;
@@ -38,6 +43,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// How often a request is sent again that the server did not look at.
+const REFUSED_MOST: u32 = 2;
 
 /// How long before a request's own deadline connecting gives up, so that its error arrives and proves that nothing was sent.
 const CONNECT_MARGIN: Duration = Duration::from_millis(50);
@@ -175,7 +183,7 @@ impl Broker {
         &self.0.tokens
     }
 
-    fn client(&self, provider: &ProviderId, certificate: Option<&ClientCertificate>) -> reqwest::Result<reqwest::Client> {
+    fn client(&self, provider: &ProviderId, certificate: Option<&ClientCertificate>) -> Client {
         let inner = &self.0;
         let make = || transport::client(&inner.tls, certificate, inner.addresses.clone(), inner.look_up.clone(), &inner.limits);
         inner.clients.get(provider, certificate, make)
@@ -326,31 +334,25 @@ impl Call {
         let certificate = self.seals().certificate().filter(|certificate| {
             prepared.url.scheme() == "https" && self.judge_secret(&certificate.audience, false, &prepared.url).is_ok()
         });
-        let client = self.broker.client(&self.settings.provider, certificate).map_err(|error| classify(&error))?;
+        let client = self.broker.client(&self.settings.provider, certificate);
         if self.broker.0.staged {
             scripted::lead(&mut prepared.url, &mut prepared.headers);
         }
-        let mut outgoing = reqwest::Request::new(prepared.method, prepared.url);
-        *outgoing.headers_mut() = prepared.headers;
-        if !prepared.body.is_empty() {
-            *outgoing.body_mut() = Some(prepared.body.into());
-        } else if matches!(*outgoing.method(), Method::POST | Method::PUT | Method::PATCH) {
-            // RFC 9110, 8.6: a body was to be expected, so its absence is said; some servers answer 411 otherwise.
-            outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        let mut incoming = timeouts.to_first_byte(self.limits(), client.execute(outgoing)).await?;
-        record.head(incoming.remote_addr(), incoming.version());
-        let status = incoming.status().as_u16();
-        let headers = self.read_headers(incoming.headers())?;
+        let incoming = timeouts.to_first_byte(self.limits(), send(&client, prepared.into_http()?)).await?;
+        let (head, mut incoming) = incoming.into_parts();
+        record.head(head.extensions.get().map(HttpInfo::remote_addr), head.version);
+        let status = head.status.as_u16();
+        let headers = self.read_headers(&head.headers)?;
 
         let most = self.limits().response_body_bytes;
         // Reads a little beyond the cut, so that no part of a secret stays at it.
         let window = most.saturating_add(self.seals().longest());
         let mut body = Vec::new();
         while body.len() <= window {
-            match timeouts.between_bytes(incoming.chunk()).await? {
-                None => break,
-                Some(chunk) => body.extend_from_slice(&chunk[..chunk.len().min(window + 1 - body.len())]),
+            let frame = incoming.frame().map(|frame| frame.transpose().map_err(Failure::from));
+            let Some(frame) = timeouts.between_bytes(frame).await? else { break };
+            if let Some(chunk) = frame.data_ref() {
+                body.extend_from_slice(&chunk[..chunk.len().min(window + 1 - body.len())]);
             }
         }
         let size = body.len() as u64;
@@ -436,6 +438,11 @@ impl Call {
         self.exchanges.lock().iter().flatten().cloned().collect()
     }
 
+    /// The same, for the last time: the call is over.
+    pub fn take_exchanges(&self) -> Vec<Exchange> {
+        std::mem::take(&mut *self.exchanges.lock()).into_iter().flatten().collect()
+    }
+
     pub(crate) fn settings(&self) -> &CallSettings {
         &self.settings
     }
@@ -487,6 +494,19 @@ impl Call {
     pub(crate) fn slots(&self) -> &Mutex<Vec<Option<Exchange>>> {
         &self.exchanges
     }
+}
+
+/// Sends a request; again on another connection when the server says that it has not looked at it.
+async fn send(client: &Client, request: http::Request<Full<Bytes>>) -> Result<http::Response<Incoming>, Failure> {
+    // Only HTTP/2 tells that, which there is only with TLS.
+    let again = if request.uri().scheme() == Some(&Scheme::HTTPS) { REFUSED_MOST } else { 0 };
+    for _ in 0..again {
+        match client.request(request.clone()).await {
+            Err(error) if is_refused(&error) => {}
+            sent => return Ok(sent?),
+        }
+    }
+    Ok(client.request(request).await?)
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ fn certificate() -> CertificateDer<'static> {
 
 /// Serves one answer over TLS by this protocol; returns its address and what the client offered by ALPN.
 async fn serve(protocol: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<Vec<Vec<u8>>>) {
+    serve_after(protocol, 0).await
+}
+
+/// The same, after it refused to look at so many requests, which HTTP/2 can say.
+async fn serve_after(protocol: &'static [u8], refusals: usize) -> (SocketAddr, tokio::task::JoinHandle<Vec<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tests/data/server-key.pem")).unwrap();
@@ -34,7 +39,7 @@ async fn serve(protocol: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.unwrap();
         let offered = start.client_hello().alpn().unwrap().map(<[u8]>::to_vec).collect();
         match start.into_stream(Arc::new(config)).await {
-            Ok(stream) if protocol == b"h2" => answer_http_2(stream).await,
+            Ok(stream) if protocol == b"h2" => answer_http_2(stream, refusals).await,
             Ok(stream) => answer_http_1(stream).await,
             Err(_) => {}
         }
@@ -52,9 +57,13 @@ async fn answer_http_1(mut stream: TlsStream<TcpStream>) {
     let _ = stream.shutdown().await;
 }
 
-async fn answer_http_2(stream: TlsStream<TcpStream>) {
+async fn answer_http_2(stream: TlsStream<TcpStream>, refusals: usize) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
-    let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+    for _ in 0..refusals {
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        respond.send_reset(h2::Reason::REFUSED_STREAM);
+    }
+    let Some(Ok((request, mut respond))) = connection.accept().await else { return };
     assert_eq!((request.version(), request.uri().path()), (http::Version::HTTP_2, "/"));
     let mut body = respond.send_response(http::Response::new(()), false).unwrap();
     body.send_data(bytes::Bytes::from_static(b"ok"), true).unwrap();
@@ -107,6 +116,22 @@ async fn a_trusted_certificate_is_accepted_with_either_version_of_http() {
         assert!(timings.first_byte_micros.unwrap() <= exchange.duration_micros, "{timings:?}");
         drop(call);
         assert_eq!(server.await.unwrap(), [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_refused_to_look_at_is_sent_again_twice() {
+    for (refusals, expected) in [(2, Ok(200)), (3, Err(false))] {
+        let (address, server) = serve_after(b"h2", refusals).await;
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate()).unwrap();
+        let call = call(address, roots);
+        let request = Request { method: "POST".into(), body: Some(b"once".to_vec()), ..get(address) };
+        let answer = call.send(request).await;
+        assert_eq!(answer.map(|answer| answer.status).map_err(|error| error.sent), expected, "{refusals} refusals");
+        assert_eq!(call.exchanges().len(), 1, "it is one request");
+        drop(call);
+        server.await.unwrap();
     }
 }
 

@@ -3,12 +3,14 @@
 //! Nothing here does I/O. A secret is put in its place only when every rule before has been kept.
 
 use crate::broker::Call;
-use crate::message::{Denial, Request};
+use crate::failure::Failure;
+use crate::message::{Denial, ErrorKind, Request};
 use crate::seal::Entry;
 use crate::substitute::Escape;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use http_body_util::Full;
 use postern_core::host_pattern::{FieldReference, HostPattern, Section};
 use postern_core::manifest::SECRET_MARK;
 use std::borrow::Cow;
@@ -33,6 +35,28 @@ pub(crate) struct Prepared {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl Prepared {
+    /// As the HTTP client takes it.
+    ///
+    /// # Errors
+    /// Its URL is none for HTTP.
+    pub(crate) fn into_http(self) -> Result<http::Request<Full<Bytes>>, Failure> {
+        let Self { method, url, mut headers, body } = self;
+        let uri = Uri::try_from(String::from(url)).map_err(|_| {
+            let message = "The request cannot be written as HTTP.".to_owned();
+            Failure::Failed { kind: ErrorKind::InvalidRequest, message, sent: false }
+        })?;
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            // RFC 9110, 8.6: a body was to be expected, so its absence is said; some servers answer 411 otherwise.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let mut request = http::Request::new(Full::from(body));
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+        Ok(request)
+    }
 }
 
 impl Call {

@@ -2,9 +2,9 @@
 //! the same provider, under the same rules, and with the same certificate shown.
 
 use crate::client_certificate::{ClientCertificate, Digest};
+use crate::transport::Client;
 use parking_lot::RwLock;
 use postern_core::id::ProviderId;
-use reqwest::Client;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,8 +31,8 @@ impl Clients {
         &self,
         provider: &ProviderId,
         certificate: Option<&ClientCertificate>,
-        make: impl FnOnce() -> reqwest::Result<Client>,
-    ) -> reqwest::Result<Client> {
+        make: impl FnOnce() -> Client,
+    ) -> Client {
         let key = (provider.clone(), certificate.map(|certificate| certificate.digest));
         let now = self.uses.fetch_add(1, Ordering::Relaxed);
         let used = |kept: &Kept| {
@@ -40,18 +40,18 @@ impl Clients {
             kept.client.clone()
         };
         if let Some(client) = self.kept.read().get(&key).map(used) {
-            return Ok(client);
+            return client;
         }
         let mut kept = self.kept.write();
         if let Some(client) = kept.get(&key).map(used) {
-            return Ok(client);
+            return client;
         }
-        let client = make()?;
+        let client = make();
         if key.1.is_some() {
             make_room(&mut kept);
         }
         kept.insert(key, Kept { client: client.clone(), last_use: AtomicU64::new(now) });
-        Ok(client)
+        client
     }
 
     /// Forgets those of a provider.

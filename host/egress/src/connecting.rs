@@ -52,8 +52,8 @@ impl Connecting {
     }
 
     /// The request's own work.
-    pub(crate) async fn accompany<F: Future>(self: Arc<Self>, work: F) -> F::Output {
-        REQUEST.scope(self, work).await
+    pub(crate) fn accompany<F: Future>(self: Arc<Self>, work: F) -> impl Future<Output = F::Output> {
+        REQUEST.scope(self, work)
     }
 
     /// The request that this task works for, if it does.

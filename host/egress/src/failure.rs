@@ -3,6 +3,7 @@
 use crate::message::{Denial, ErrorKind};
 use crate::resolve;
 use crate::transport::ConnectTimedOut;
+use hyper_util::client::legacy;
 use std::error::Error;
 use std::io;
 
@@ -14,17 +15,35 @@ pub(crate) enum Failure {
     Failed { kind: ErrorKind, message: String, sent: bool },
 }
 
-/// Reads an error and its sources. The message never holds the URL.
-pub(crate) fn classify(error: &reqwest::Error) -> Failure {
-    if error.is_builder() {
-        let message = "The request cannot be written as HTTP.".to_owned();
-        return Failure::Failed { kind: ErrorKind::InvalidRequest, message, sent: false };
+impl From<legacy::Error> for Failure {
+    fn from(error: legacy::Error) -> Self {
+        // Whatever fails before there is a connection, fails before a byte of the request is sent.
+        classify(&error, !error.is_connect() && !is_refused(&error))
     }
-    // Whatever fails before there is a connection, fails before a byte of the request is sent.
-    let sent = !error.is_connect();
+}
+
+impl From<hyper::Error> for Failure {
+    fn from(error: hyper::Error) -> Self {
+        classify(&error, true)
+    }
+}
+
+/// Whether the server says that it has not looked at a request, which may be sent again then: it was closing the connection
+/// (RFC 9113, 6.8), or refused the stream (8.7).
+pub(crate) fn is_refused(error: &legacy::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<h2::Error>()).any(|error| {
+        error.is_remote()
+            && (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+                || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
+}
+
+/// Reads an error and its sources. The message never holds the URL.
+fn classify(error: &(dyn Error + 'static), sent: bool) -> Failure {
     let mut kind = None;
     let mut detail = String::new();
-    let mut next: Option<&(dyn Error + 'static)> = error.source();
+    let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(resolve::Error::Denied(denial)) = cause.downcast_ref() {
             return Failure::Denied(denial.clone());
@@ -40,7 +59,7 @@ pub(crate) fn classify(error: &reqwest::Error) -> Failure {
             None => cause.source(),
         };
     }
-    let kind = kind.unwrap_or(if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Other });
+    let kind = kind.unwrap_or(ErrorKind::Other);
     let message = match kind {
         ErrorKind::Dns => format!("{detail}."),
         ErrorKind::Refused => format!("Nobody accepts connections there: {detail}."),

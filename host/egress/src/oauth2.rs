@@ -268,7 +268,7 @@ impl<'a> Fetch<'a> {
 
 impl Drop for Fetch<'_> {
     fn drop(&mut self) {
-        let recorded = self.inner.exchanges().into_iter().map(|mut exchange| {
+        let recorded = self.inner.take_exchanges().into_iter().map(|mut exchange| {
             if let ExchangeResult::Answered { response_body: Some(body), .. } = &mut exchange.result {
                 // It is a token, or what is told instead of one.
                 SECRET_MARK.clone_into(&mut body.text);

@@ -7,14 +7,16 @@ use crate::address::{Forbidden, Policy};
 use crate::check::setting;
 use crate::connecting::Connecting;
 use crate::message::Denial;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tower::Service;
 
 /// How many names one provider may resolve at a time. The system's resolver takes a thread for each look-up and keeps it
 /// even after the timeout, so that without this bound one provider with a dead name server would starve all others.
@@ -29,6 +31,7 @@ pub(crate) fn system() -> LookUp {
 }
 
 /// Resolves names for one provider.
+#[derive(Clone)]
 pub(crate) struct Resolver {
     policy: Arc<Policy>,
     look_up: LookUp,
@@ -53,8 +56,16 @@ impl Resolver {
     }
 }
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let policy = self.policy.clone();
         let lookups = self.lookups.clone();
         let look_up = self.look_up.clone();
@@ -74,15 +85,14 @@ impl Resolve for Resolver {
                 task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
             };
             let answers = match tokio::time::timeout(timeout, lookup).await {
-                Err(_) => return Err(Error::TimedOut { name: name.to_owned(), milliseconds: timeout.as_millis() }.into()),
-                Ok(Err(error)) => return Err(Error::Failed { name: name.to_owned(), reason: error.to_string() }.into()),
+                Err(_) => return Err(Error::TimedOut { name: name.to_owned(), milliseconds: timeout.as_millis() }),
+                Ok(Err(error)) => return Err(Error::Failed { name: name.to_owned(), reason: error.to_string() }),
                 Ok(Ok(answers)) => answers,
             };
             if let Some(connecting) = &connecting {
                 connecting.resolved(began.elapsed());
             }
-            let judged = judge(&policy, name, answers, connecting.and_then(|connecting| connecting.port))?;
-            Ok(Box::new(judged.into_iter()) as Addrs)
+            judge(&policy, name, answers, connecting.and_then(|connecting| connecting.port)).map(Vec::into_iter)
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Bounds of the parts of an exchange, which a provider may set as `wasi:http` has them.
 
-use crate::failure::{Failure, classify};
+use crate::failure::Failure;
 use crate::limits::{Bound, Limits};
 use crate::message::ErrorKind;
+use futures::FutureExt as _;
+use futures::future::Either;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -40,22 +42,32 @@ impl Timeouts {
         self.connect.map_or(operators, |asked| operators.or_less(Bound::new(bounded(asked), Bound::OF_THE_PROVIDER)))
     }
 
-    pub(crate) async fn to_first_byte<T>(
+    // What follows combines futures and is not `async` itself: each such function would keep what it is given twice.
+
+    pub(crate) fn to_first_byte<T>(
         self,
         limits: &Limits,
-        answer: impl Future<Output = reqwest::Result<T>>,
-    ) -> Result<T, Failure> {
+        answer: impl Future<Output = Result<T, Failure>>,
+    ) -> impl Future<Output = Result<T, Failure>> {
         let mut most = Bound::new(limits.first_byte_timeout.0, "egress.limits.first-byte-timeout");
         if let Some(asked) = self.first_byte {
             let asked = bounded(asked) + self.connect.map_or(Duration::ZERO, bounded);
             most = most.or_less(Bound::new(asked, Bound::OF_THE_PROVIDER));
         }
-        within(Some(most), "No answer began", answer).await
+        within(most, "No answer began", answer)
     }
 
-    pub(crate) async fn between_bytes<T>(self, piece: impl Future<Output = reqwest::Result<T>>) -> Result<T, Failure> {
-        let most = self.between_bytes.map(|asked| Bound::new(bounded(asked), Bound::OF_THE_PROVIDER));
-        within(most, "The answer stopped: no more of it came", piece).await
+    pub(crate) fn between_bytes<T>(
+        self,
+        piece: impl Future<Output = Result<T, Failure>>,
+    ) -> impl Future<Output = Result<T, Failure>> {
+        match self.between_bytes {
+            None => Either::Left(piece),
+            Some(asked) => {
+                let most = Bound::new(bounded(asked), Bound::OF_THE_PROVIDER);
+                Either::Right(within(most, "The answer stopped: no more of it came", piece))
+            }
+        }
     }
 }
 
@@ -63,15 +75,18 @@ fn bounded(asked: Duration) -> Duration {
     asked.clamp(SHORTEST, FOREVER)
 }
 
-async fn within<T>(most: Option<Bound>, what: &str, work: impl Future<Output = reqwest::Result<T>>) -> Result<T, Failure> {
-    let Some(most) = most else { return work.await.map_err(|error| classify(&error)) };
-    match timeout(most.time, work).await {
-        Ok(result) => result.map_err(|error| classify(&error)),
+fn within<T>(
+    most: Bound,
+    what: &'static str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> impl Future<Output = Result<T, Failure>> {
+    timeout(most.time, work).map(move |result| match result {
+        Ok(result) => result,
         Err(_) => {
             let message = format!("{what} {most}.");
             Err(Failure::Failed { kind: ErrorKind::Timeout, message, sent: true })
         }
-    }
+    })
 }
 
 #[cfg(test)]

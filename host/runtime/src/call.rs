@@ -200,7 +200,7 @@ impl Component {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(classify(&error, last_words, limits)),
         };
-        let exchanges = call.as_ref().map(|call| call.exchanges()).unwrap_or_default();
+        let exchanges = call.as_ref().map(|call| call.take_exchanges()).unwrap_or_default();
         if let Some(call) = &call {
             for line in &mut lines {
                 line.message = call.redact(&line.message);
