@@ -186,9 +186,5 @@ fn record(now: Timestamp, verb: &str, token: &Token, before: &Value, after: &Val
 }
 
 fn hash(secret: &str) -> String {
-    use std::fmt::Write;
-    Sha256::digest(secret.as_bytes()).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("{:x}", Sha256::digest(secret.as_bytes()))
 }

@@ -43,18 +43,32 @@ impl Json {
 
 /// Whether a text that is known to parse nests deeper than [`DEEPEST`].
 fn is_too_deep(text: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    text.bytes().any(|byte| {
+    let mut depth = 0_usize;
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth -= 1,
+            b'"' => rest = behind_string(rest),
+            b'[' | b'{' if depth == DEEPEST => return true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
             _ => {}
         }
-        depth > DEEPEST
-    })
+    }
+    false
+}
+
+/// What follows the string whose inside this begins with. Most of a payload is inside of strings, which this passes quickly.
+fn behind_string(mut inside: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', inside) {
+        let escape = usize::from(inside[at] == b'\\');
+        let after = inside.get(at + 1 + escape..).unwrap_or_default();
+        if escape == 0 {
+            return after;
+        }
+        inside = after;
+    }
+    &[]
 }
 
 impl std::fmt::Debug for Json {

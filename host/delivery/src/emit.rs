@@ -96,7 +96,7 @@ impl Catalog {
             let payload = self.check(&emission, &place)?;
             accepted.push((emission, payload));
         }
-        let ingests = accepted.into_iter().map(|(emission, (payload, transformed))| {
+        let mut ingests = accepted.into_iter().map(|(emission, (payload, transformed))| {
             let event = Event {
                 id: EventId::generate(),
                 event_type: emission.event_type,
@@ -113,7 +113,10 @@ impl Catalog {
                 Ok(Emitted { event: ingested.event, deliveries: ingested.deliveries, repeated: ingested.repeated })
             }
         });
-        futures::future::try_join_all(ingests).await
+        match ingests.next() {
+            Some(only) if !many => Ok(vec![only.await?]),
+            first => futures::future::try_join_all(first.into_iter().chain(ingests)).await,
+        }
     }
 
     /// The payload as it is delivered, and whether it is another than was emitted.

@@ -117,8 +117,8 @@ async fn finish(store: Arc<Embedded>, log: Arc<Log>) {
                     route: claim.route,
                     hold: false,
                 };
-                let steps = claims.into_iter().map(finish).collect();
-                store.finish(steps).await.unwrap_or_else(|error| panic!("{error}"));
+                let steps: Vec<_> = claims.into_iter().map(finish).collect();
+                store.finish(&steps).await.unwrap_or_else(|error| panic!("{error}"));
                 log.line(&format!("F {id}"));
             });
         }

@@ -113,7 +113,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::LostClaim`] when one of the claims is not held any more; nothing is recorded then.
-    async fn finish(&self, steps: Vec<Finish>) -> Result<(), Error> {
+    async fn finish(&self, steps: &[Finish]) -> Result<(), Error> {
         self.finish_beside(steps, Vec::new()).await
     }
 
@@ -122,7 +122,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of `finish`.
-    async fn finish_beside(&self, steps: Vec<Finish>, events: Vec<NewEvent>) -> Result<(), Error>;
+    async fn finish_beside(&self, steps: &[Finish], events: Vec<NewEvent>) -> Result<(), Error>;
 
     /// Gives claims back unused: their deliveries are due again as they were.
     async fn release(&self, claims: Vec<ClaimId>) -> Result<(), Error>;

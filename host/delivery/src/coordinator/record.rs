@@ -30,7 +30,7 @@ pub(super) async fn run(catalog: Arc<Catalog>, mut watch: Watch, mut outcomes: m
         }
         let became: Vec<_> = finishes.iter().map(|finish| finish.step.state.status()).collect();
         let announced = told.iter().flatten().cloned().collect();
-        let recorded = match catalog.store.finish_beside(finishes.clone(), announced).await {
+        let recorded = match catalog.store.finish_beside(&finishes, announced).await {
             Ok(()) => vec![true; seen.len()],
             // One of them is refused, and with it all; the others can be recorded.
             Err(Error::LostClaim(_) | Error::TooLarge(_)) => one_by_one(&catalog, finishes, told).await,
@@ -55,7 +55,7 @@ async fn one_by_one(catalog: &Catalog, finishes: Vec<Finish>, told: Vec<Option<N
     let mut recorded = Vec::with_capacity(finishes.len());
     for (finish, told) in finishes.into_iter().zip(told) {
         let id = finish.id;
-        let result = catalog.store.finish_beside(vec![finish], told.into_iter().collect()).await;
+        let result = catalog.store.finish_beside(&[finish], told.into_iter().collect()).await;
         if let Err(error) = &result {
             tracing::error!(delivery = %id, %error, "the outcome of an attempt could not be recorded");
         }

@@ -187,7 +187,7 @@ impl Store for Embedded {
         self.claim_due(now, wanted).await
     }
 
-    async fn finish_beside(&self, steps: Vec<Finish>, events: Vec<NewEvent>) -> Result<(), Error> {
+    async fn finish_beside(&self, steps: &[Finish], events: Vec<NewEvent>) -> Result<(), Error> {
         let events = Ingest::announced(events);
         let failed: Vec<_> = steps
             .iter()
@@ -201,11 +201,11 @@ impl Store for Embedded {
             false => self.read(move |kv| failure_rows(kv, failed)).await?,
         };
         let mut encoded = Vec::with_capacity(steps.len());
-        for Finish { claim, id, route, step, hold } in steps {
-            let record = codec::step_record(&step)?;
-            let entity = EntityHash::of_route(&route).map(|entity| (route.subscription, entity));
+        for &Finish { claim, id, ref route, ref step, hold } in steps {
+            let record = codec::step_record(step)?;
+            let entity = EntityHash::of_route(route).map(|entity| (route.subscription, entity));
             let failure = rows.remove(&id);
-            encoded.push(NewStep { claim, id, entity, state: step.state, at: step.at, record, failure, hold });
+            encoded.push(NewStep { claim, id, entity, state: step.state.clone(), at: step.at, record, failure, hold });
         }
         self.submit(|reply| Request::Finish { steps: encoded, events, reply }).await
     }

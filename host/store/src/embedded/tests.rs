@@ -71,7 +71,7 @@ async fn after_a_failed_write_nothing_is_written_any_more() {
         // Even if the engine would work again.
         mode.store(0, Ordering::SeqCst);
         assert!(matches!(store.ingest(new_event("y")).await, Err(Error::Failed(_))));
-        assert!(matches!(store.finish(Vec::new()).await, Err(Error::Failed(_))));
+        assert!(matches!(store.finish(&[]).await, Err(Error::Failed(_))));
         assert!(matches!(store.release(vec![ClaimId(1)]).await, Err(Error::Failed(_))));
         assert_eq!(store.backlog().unfinished, 1, "what failed is not due");
         assert_eq!(store.event(good.event.id).await.unwrap().unwrap().0, good.event, "reading goes on");
@@ -285,7 +285,7 @@ async fn fail_all(store: &Embedded, hold: bool) {
     let claims = store.claim(Timestamp::now(), every(store)).await.unwrap();
     let finish =
         |claim: crate::Claim| crate::Finish { claim: claim.claim, id: claim.id, route: claim.route, step: step.clone(), hold };
-    store.finish(claims.into_iter().map(finish).collect()).await.unwrap();
+    store.finish(&claims.into_iter().map(finish).collect::<Vec<_>>()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -341,7 +341,7 @@ async fn a_plain_delivery_costs_as_few_keys_as_it_can() {
         let state = State::Success { external_id: external_id.map(str::to_owned) };
         let step = Step { state, attempts: 1, at: Timestamp::now(), attempt: None, run: Default::default() };
         let finished = crate::Finish { claim: claim.claim, id: claim.id, route: claim.route, step, hold: false };
-        store.finish(vec![finished]).await.unwrap();
+        store.finish(&[finished]).await.unwrap();
         assert_eq!(cost(), finish);
     }
 }

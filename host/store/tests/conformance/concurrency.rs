@@ -59,7 +59,7 @@ async fn everything_at_once(place: Place) {
                         .unwrap();
                     store.purge(postern_store::Retention { before: now(), failed_before: now() }, 50).await.unwrap();
                 }
-                store.finish(steps).await.unwrap();
+                store.finish(&steps).await.unwrap();
                 tokio::task::yield_now().await;
             }
         });

@@ -38,12 +38,12 @@ fn ids(claims: &[Claim]) -> Vec<DeliveryId> {
 }
 
 async fn done(store: &Embedded, claim: &Claim, state: State) {
-    store.finish(vec![finish(claim, state)]).await.unwrap();
+    store.finish(&[finish(claim, state)]).await.unwrap();
 }
 
 /// Fails a delivery for good and holds its entity.
 async fn hold(store: &Embedded, claim: &Claim) {
-    store.finish(vec![Finish { hold: true, ..finish(claim, failed()) }]).await.unwrap();
+    store.finish(&[Finish { hold: true, ..finish(claim, failed()) }]).await.unwrap();
 }
 
 async fn deliveries_about_an_entity_go_one_by_one(place: Place) {
@@ -217,7 +217,7 @@ async fn deliver(store: &Embedded, entity: &str, at: Timestamp, external_id: Opt
     let claim = claim_all(store).await.remove(0);
     let mut finish = finish(&claim, State::Success { external_id: external_id.map(str::to_owned) });
     finish.step.at = at;
-    store.finish(vec![finish]).await.unwrap();
+    store.finish(&[finish]).await.unwrap();
     claim.external_id
 }
 
@@ -288,7 +288,7 @@ async fn workers_keep_the_order(place: Place) {
                         seen.lock().unwrap().entry(entity.clone()).or_default().push(claim.id);
                     }
                     out.lock().unwrap().remove(&entity);
-                    store.finish(vec![finish(&claim, state)]).await.unwrap();
+                    store.finish(&[finish(&claim, state)]).await.unwrap();
                 }
                 tokio::task::yield_now().await;
             }

@@ -41,7 +41,7 @@ async fn deliver(store: &Embedded, n: u8, states: [State; 2]) -> Vec<(DeliveryId
     let claims = claim_all(store).await;
     let steps: Vec<_> = claims.iter().zip(states).map(|(claim, state)| finish(claim, state)).collect();
     let done = steps.iter().map(|step| (step.id, step.step.at)).collect();
-    store.finish(steps).await.unwrap();
+    store.finish(&steps).await.unwrap();
     done
 }
 
@@ -187,7 +187,7 @@ async fn what_begins_again_is_no_failure(place: Place) {
     // It fails once more, for another reason, and one that waits is given up.
     let claims = claim_at(&store, later).await;
     assert_eq!(claims.len(), 2);
-    store.finish(vec![finish(&claims[0], timeout())]).await.unwrap();
+    store.finish(&[finish(&claims[0], timeout())]).await.unwrap();
     store.release(vec![claims[1].claim]).await.unwrap();
     store.cancel(claims[1].id, now(), "no".into()).await.unwrap();
     let groups = all_failures(&store, &FailureFilter::default()).await.groups;

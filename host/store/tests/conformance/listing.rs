@@ -77,7 +77,7 @@ async fn every_filter_selects_what_it_says(place: Place) {
         let state =
             [success(), failed(), retrying(now().saturating_add(std::time::Duration::from_secs(60)))].into_iter().nth(n % 4);
         if let Some(state) = state {
-            store.finish(vec![finish(claim, state)]).await.unwrap();
+            store.finish(&[finish(claim, state)]).await.unwrap();
         }
     }
     let all = walk(&store, &DeliveryFilter::default(), 50).await;
@@ -179,7 +179,7 @@ async fn large_records_are_listed(place: Place) {
     }
     for claim in claim_all(&store).await {
         let step = step(1, success(), 40_000);
-        store.finish(vec![finish_with(&claim, step)]).await.unwrap();
+        store.finish(&[finish_with(&claim, step)]).await.unwrap();
     }
     let filter = DeliveryFilter { status: Some(Status::Success), ..Default::default() };
     let found = walk(&store, &filter, 5).await;

@@ -56,8 +56,8 @@ impl Left {
             store.ingest(new.clone()).await.unwrap();
             events.push(new);
             let claims = claim_all(&store).await;
-            let some = claims.iter().filter(|_| n % 4 != 0).map(|claim| finish(claim, success())).collect();
-            store.finish(some).await.unwrap();
+            let some: Vec<_> = claims.iter().filter(|_| n % 4 != 0).map(|claim| finish(claim, success())).collect();
+            store.finish(&some).await.unwrap();
             store.release(claims.iter().filter(|_| n % 4 == 0).map(|claim| claim.claim).collect()).await.unwrap();
         }
         let files = match killed {

@@ -25,7 +25,7 @@ async fn a_closed_store_says_so(place: Place) {
     store.close().await;
     assert!(matches!(store.ingest(new_event(1, 1)).await, Err(Error::Closed)));
     assert!(matches!(store.claim(now(), vec![(SubscriptionId::generate(), 1)]).await, Err(Error::Closed)));
-    assert!(matches!(store.finish(vec![finish(&claim, success())]).await, Err(Error::Closed)));
+    assert!(matches!(store.finish(&[finish(&claim, success())]).await, Err(Error::Closed)));
     assert!(matches!(store.event(claim.id.event).await, Err(Error::Closed)));
     assert!(matches!(store.documents(Kind::Setting).await, Err(Error::Closed)));
     assert!(matches!(

@@ -37,13 +37,13 @@ async fn old_events_go_and_unfinished_ones_stay(place: Place) {
     ingest_at(&store, id(2, 1), 0, 10).await;
     let claims = claim_all(&store).await;
     let (unfinished, rest): (Vec<_>, Vec<_>) = claims.iter().partition(|claim| claim.id.event == id(3, 0) && claim.id.index == 1);
-    store.finish(rest.into_iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
+    store.finish(&rest.into_iter().map(|claim| finish(claim, success())).collect::<Vec<_>>()).await.unwrap();
     let purged = store.purge(all_before(6), 10_000).await.unwrap();
     assert_eq!(purged, Purged { events: 5, deliveries: 8, more: false });
     assert_eq!(left(&store).await, [10, 9, 8, 7, 6, 3].map(|millis| id(millis, 0)));
     assert_eq!(store.purge(all_before(6), 10_000).await.unwrap(), Purged::default());
     // What was passed over goes once it is final, and so does what came in behind the mark.
-    store.finish(vec![finish(unfinished[0], success())]).await.unwrap();
+    store.finish(&[finish(unfinished[0], success())]).await.unwrap();
     ingest_at(&store, id(4, 7), 0, 10).await;
     assert_eq!(store.purge(all_before(6), 10_000).await.unwrap(), Purged { events: 2, deliveries: 2, more: false });
     assert!(store.delivery(unfinished[0].id).await.unwrap().is_none());
@@ -84,9 +84,9 @@ async fn failures_are_kept_longer(place: Place) {
         let fails = claim.id.event.created_at().as_millis() % 2 == 0 && claim.id.index == 1;
         if claim.id.event == id(5, 0) && claim.id.index == 0 {
             let later = now().saturating_add(Duration::from_secs(9));
-            store.finish(vec![finish(&claim, retrying(later))]).await.unwrap();
+            store.finish(&[finish(&claim, retrying(later))]).await.unwrap();
         } else {
-            store.finish(vec![finish(&claim, if fails { failed() } else { success() })]).await.unwrap();
+            store.finish(&[finish(&claim, if fails { failed() } else { success() })]).await.unwrap();
         }
     }
     let keep_failures = Retention { before: at(8), failed_before: at(3) };

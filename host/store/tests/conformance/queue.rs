@@ -35,7 +35,7 @@ async fn an_event_is_claimed_once_and_finished(place: Place) {
     assert!(claim_all(&store).await.is_empty());
     assert_eq!((store.next_due(), unfinished(&store)), (None, 3));
 
-    store.finish(claims.iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
+    store.finish(&claims.iter().map(|claim| finish(claim, success())).collect::<Vec<_>>()).await.unwrap();
     assert_eq!((store.next_due(), unfinished(&store)), (None, 0));
     let (event, deliveries) = store.event(new.event.id).await.unwrap().unwrap();
     assert_eq!(event, new.event);
@@ -51,14 +51,14 @@ async fn an_outcome_is_all_or_nothing(place: Place) {
     let mut steps: Vec<_> = claims.iter().map(|claim| finish(claim, success())).collect();
     steps[1].claim = ClaimId(u64::MAX);
     let lost = steps[1].id;
-    assert!(matches!(store.finish(steps).await, Err(Error::LostClaim(id)) if id == lost));
+    assert!(matches!(store.finish(&steps).await, Err(Error::LostClaim(id)) if id == lost));
     for claim in &claims {
         assert!(store.delivery(claim.id).await.unwrap().unwrap().1.is_empty());
     }
     // The same claim twice is no better, and the good claims are still good.
     let twice = vec![finish(&claims[0], success()), finish(&claims[0], failed())];
-    assert!(matches!(store.finish(twice).await, Err(Error::LostClaim(_))));
-    store.finish(claims.iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
+    assert!(matches!(store.finish(&twice).await, Err(Error::LostClaim(_))));
+    store.finish(&claims.iter().map(|claim| finish(claim, success())).collect::<Vec<_>>()).await.unwrap();
 }
 
 async fn a_lost_claim_finishes_nothing(place: Place) {
@@ -68,9 +68,9 @@ async fn a_lost_claim_finishes_nothing(place: Place) {
     store.release(vec![first.claim, ClaimId(u64::MAX)]).await.unwrap();
     let second = claim_all(&store).await.remove(0);
     assert_ne!(first.claim, second.claim);
-    assert!(matches!(store.finish(vec![finish(&first, failed())]).await, Err(Error::LostClaim(_))));
-    store.finish(vec![finish(&second, success())]).await.unwrap();
-    assert!(matches!(store.finish(vec![finish(&second, failed())]).await, Err(Error::LostClaim(_))));
+    assert!(matches!(store.finish(&[finish(&first, failed())]).await, Err(Error::LostClaim(_))));
+    store.finish(&[finish(&second, success())]).await.unwrap();
+    assert!(matches!(store.finish(&[finish(&second, failed())]).await, Err(Error::LostClaim(_))));
     let (delivery, steps) = store.delivery(second.id).await.unwrap().unwrap();
     assert_eq!((delivery.state, steps.len()), (success(), 1));
 }
@@ -80,7 +80,7 @@ async fn a_released_delivery_is_due_as_before(place: Place) {
     ingest(&store, 1).await;
     let claim = claim_all(&store).await.remove(0);
     let due = now().saturating_add(Duration::from_secs(5));
-    store.finish(vec![finish(&claim, retrying(due))]).await.unwrap();
+    store.finish(&[finish(&claim, retrying(due))]).await.unwrap();
     let claim = claim_at(&store, due).await.remove(0);
     assert_eq!(store.next_due(), None);
     store.release(vec![claim.claim]).await.unwrap();
@@ -97,12 +97,12 @@ async fn a_retry_waits_for_its_time(place: Place) {
     let claims = claim_all(&store).await;
     let at = |seconds| now().saturating_add(Duration::from_secs(seconds));
     let (later, sooner) = (at(60), at(30));
-    store.finish(vec![finish(&claims[0], retrying(later)), finish(&claims[1], retrying(sooner))]).await.unwrap();
+    store.finish(&[finish(&claims[0], retrying(later)), finish(&claims[1], retrying(sooner))]).await.unwrap();
     assert_eq!((store.next_due(), unfinished(&store)), (Some(sooner), 2));
     assert!(claim_all(&store).await.is_empty());
     let due = store.claim(later, vec![(claims[0].route.subscription, 9)]).await.unwrap();
     assert_eq!(due.iter().map(|claim| claim.id).collect::<Vec<_>>(), [claims[1].id, claims[0].id]);
-    store.finish(vec![finish(&due[0], success()), finish(&due[1], failed())]).await.unwrap();
+    store.finish(&[finish(&due[0], success()), finish(&due[1], failed())]).await.unwrap();
     let (delivery, steps) = store.delivery(due[1].id).await.unwrap().unwrap();
     assert_eq!((delivery.state.status(), delivery.attempts), (Status::Failed, 2));
     assert_eq!(steps.iter().map(|step| step.state.clone()).collect::<Vec<_>>(), [retrying(later), failed()]);
@@ -119,7 +119,7 @@ async fn a_restart_takes_up_what_is_unfinished(place: Place) {
     let due = now().saturating_add(Duration::from_secs(100));
     // The first event is done, one delivery of the second waits, one is done, one is claimed and forgotten.
     store
-        .finish(vec![finish(&claims[0], success()), finish(&claims[1], retrying(due)), finish(&claims[2], failed())])
+        .finish(&[finish(&claims[0], success()), finish(&claims[1], retrying(due)), finish(&claims[2], failed())])
         .await
         .unwrap();
     store.close().await;
@@ -133,7 +133,7 @@ async fn a_restart_takes_up_what_is_unfinished(place: Place) {
     let waiting = claim_at(&store, due).await.remove(0);
     assert_eq!((waiting.id, waiting.attempts, &waiting.state), (claims[1].id, 1, &retrying(due)));
     let all: Vec<_> = ready.iter().chain([&waiting]).map(|claim| finish(claim, success())).collect();
-    store.finish(all).await.unwrap();
+    store.finish(&all).await.unwrap();
     store.close().await;
     let store = place.open();
     assert_eq!((unfinished(&store), store.next_due()), (0, None));
@@ -177,7 +177,7 @@ async fn steps_of_every_size_come_back(place: Place) {
             // The text of an error may be long as well.
             step.state = State::Retrying { next_attempt_at: now(), error: "e".repeat(bytes), reason: None };
         }
-        store.finish(vec![finish_with(&claim, step.clone())]).await.unwrap();
+        store.finish(&[finish_with(&claim, step.clone())]).await.unwrap();
         expected.push(step);
         let (delivery, steps) = store.delivery(claim.id).await.unwrap().unwrap();
         assert_eq!(steps, expected);
@@ -216,7 +216,7 @@ async fn a_full_disk_refuses_events_and_records_outcomes(place: Place) {
     assert!(matches!(store.ingest(new.clone()).await, Err(Error::Full(_))));
     assert!(store.event(new.event.id).await.unwrap().is_none());
     let claim = claim_all(&store).await.remove(0);
-    store.finish(vec![finish(&claim, success())]).await.unwrap();
+    store.finish(&[finish(&claim, success())]).await.unwrap();
 }
 
 async fn a_wide_event_is_one_transaction(place: Place) {
@@ -226,7 +226,7 @@ async fn a_wide_event_is_one_transaction(place: Place) {
     store.ingest(new.clone()).await.unwrap();
     let claims = claim_all(&store).await;
     assert_eq!(claims.len(), 5_000);
-    store.finish(claims[1..].iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
+    store.finish(&claims[1..].iter().map(|claim| finish(claim, success())).collect::<Vec<_>>()).await.unwrap();
     store.close().await;
     let store = place.open();
     let last = claim_all(&store).await;

@@ -56,7 +56,7 @@ async fn time_makes_a_subscription_ready(place: Place) {
         to(&store, subscription).await;
     }
     let claims = claim_all(&store).await;
-    store.finish(vec![finish(&claims[0], retrying(at(60))), finish(&claims[1], retrying(at(30)))]).await.unwrap();
+    store.finish(&[finish(&claims[0], retrying(at(60))), finish(&claims[1], retrying(at(30)))]).await.unwrap();
     let backlog = store.backlog();
     assert_eq!((backlog.unfinished, backlog.claimed, backlog.oldest_due), (2, 0, Some(at(30))));
     assert_eq!((store.next_due(), store.ready(at(29))), (Some(at(30)), vec![]));
@@ -123,7 +123,7 @@ async fn a_scheduler_that_keeps_what_was_named_finds_everything(place: Place) {
             steps.push(finish(claim, if again { retrying(now()) } else { success() }));
             found += usize::from(!again);
         }
-        store.finish(steps).await.unwrap();
+        store.finish(&steps).await.unwrap();
     }
     producers.join_all().await;
     assert_eq!(store.backlog().unfinished, 0);

@@ -23,8 +23,8 @@ fn first(new: &NewEvent) -> DeliveryId {
 async fn delivered(store: &Embedded, state: State) -> DeliveryId {
     let id = first(&ingest(store, 1).await);
     let claims = claim_all(store).await;
-    let steps = claims.iter().filter(|claim| claim.id == id).map(|claim| finish(claim, state.clone())).collect();
-    store.finish(steps).await.unwrap();
+    let steps: Vec<_> = claims.iter().filter(|claim| claim.id == id).map(|claim| finish(claim, state.clone())).collect();
+    store.finish(&steps).await.unwrap();
     id
 }
 
@@ -48,15 +48,15 @@ async fn a_final_delivery_begins_another_run(place: Place) {
         assert_eq!((claim.id, claim.attempts, &claim.state, claim.run), (id, 1, &State::Pending, run));
         let run = Run { retries: 1, ambiguous: true, ..run };
         let step = Step { run, ..step(2, retrying(at), 10) };
-        store.finish(vec![Finish { step, ..finish(&claim, success()) }]).await.unwrap();
+        store.finish(&[Finish { step, ..finish(&claim, success()) }]).await.unwrap();
         let claim = claim_at(&store, at).await.remove(0);
         assert_eq!((claim.attempts, claim.run), (2, run));
-        store.finish(vec![finish(&claim, success())]).await.unwrap();
+        store.finish(&[finish(&claim, success())]).await.unwrap();
         // What a run left open, the next one knows.
         assert_eq!(store.reopen(vec![id], at, None).await.unwrap(), [id]);
         let claim = claim_at(&store, at).await.remove(0);
         assert_eq!(claim.run, Run { number: 3, retries: 0, ..run });
-        store.finish(vec![finish(&claim, success())]).await.unwrap();
+        store.finish(&[finish(&claim, success())]).await.unwrap();
         assert_eq!(store.backlog().unfinished, 0);
     }
 }
@@ -85,8 +85,8 @@ async fn what_begins_again_is_unfinished_and_stays_so(place: Place) {
     let mut store = place.open();
     let new = ingest(&store, 3).await;
     let all = [0, 1, 2].map(|index| DeliveryId { event: new.event.id, index });
-    let steps = claim_all(&store).await.iter().map(|claim| finish(claim, success())).collect();
-    store.finish(steps).await.unwrap();
+    let steps: Vec<_> = claim_all(&store).await.iter().map(|claim| finish(claim, success())).collect();
+    store.finish(&steps).await.unwrap();
     assert_eq!(store.reopen(vec![all[2]], now(), None).await.unwrap(), [all[2]]);
     assert_eq!(store.reopen(vec![all[0], all[1], all[2]], now(), None).await.unwrap(), [all[0], all[1]]);
     let later = now().saturating_add(Duration::from_secs(9));
@@ -98,7 +98,7 @@ async fn what_begins_again_is_unfinished_and_stays_so(place: Place) {
         assert_eq!(store.backlog().unfinished, left);
         let claims = claim_all(&store).await;
         assert_eq!(claims.len(), left);
-        store.finish(vec![finish(&claims[0], success())]).await.unwrap();
+        store.finish(&[finish(&claims[0], success())]).await.unwrap();
     }
     assert_eq!(store.purge(everything, 1000).await.unwrap().events, 1);
     assert_eq!(tokio::task::block_in_place(|| store.check()).unwrap().problems, []);
@@ -140,7 +140,7 @@ async fn a_delivery_that_is_not_waiting_is_not_given_up(place: Place) {
     assert_eq!(cancel(done).await, Cancelled::Final);
     assert_eq!(cancel(DeliveryId { index: 9, ..done }).await, Cancelled::Unknown);
     assert_eq!(cancel(DeliveryId { event: EventId::generate(), index: 0 }).await, Cancelled::Unknown);
-    store.finish(vec![finish(&claim, success())]).await.unwrap();
+    store.finish(&[finish(&claim, success())]).await.unwrap();
     assert_eq!(store.delivery(claimed).await.unwrap().unwrap().0.state.status(), Status::Success);
     assert_eq!(store.backlog().unfinished, 0);
 }
@@ -159,7 +159,7 @@ async fn what_waited_at_the_opening_is_marked(place: Place) {
     store.release(claims.iter().map(|claim| claim.claim).collect()).await.unwrap();
     let claims = claim_all(&store).await;
     assert_eq!(claims.iter().map(|claim| claim.recovered).collect::<Vec<_>>(), [true, true, false]);
-    store.finish(claims.iter().map(|claim| finish(claim, retrying(now()))).collect()).await.unwrap();
+    store.finish(&claims.iter().map(|claim| finish(claim, retrying(now()))).collect::<Vec<_>>()).await.unwrap();
     assert!(claim_all(&store).await.iter().all(|claim| !claim.recovered));
 }
 
@@ -177,7 +177,7 @@ async fn reopening_and_purging_do_not_meet(place: Place) {
         assert_eq!(begun.len() + purged.events, ids.len());
         let claims = claim_at(&store, later).await;
         assert_eq!(claims.len(), begun.len());
-        store.finish(claims.iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
+        store.finish(&claims.iter().map(|claim| finish(claim, success())).collect::<Vec<_>>()).await.unwrap();
         store.purge(Retention { before: later, failed_before: later }, 10_000).await.unwrap();
     }
     let checked = tokio::task::block_in_place(|| store.check()).unwrap();

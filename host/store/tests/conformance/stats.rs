@@ -34,8 +34,8 @@ async fn deliveries_are_counted_by_status_type_and_provider(place: Place) {
         _ => None,
     };
     let claims = claim_all(&store).await;
-    let steps = claims.iter().filter_map(|claim| Some(finish(claim, state(claim.id.index)?))).collect();
-    store.finish(steps).await.unwrap();
+    let steps: Vec<_> = claims.iter().filter_map(|claim| Some(finish(claim, state(claim.id.index)?))).collect();
+    store.finish(&steps).await.unwrap();
     let stats = store.stats(of_all(since)).await.unwrap();
     let all = Counts { total: 400, success: 160, failed: 120, retrying: 80, pending: 40 };
     assert_eq!((stats.events, stats.deliveries, stats.cut_at), (200, all, None));

@@ -54,7 +54,7 @@ async fn fill(store: &Embedded) {
             _ => continue,
         };
         let body = if n % 7 == 0 { 20_000 } else { 10 };
-        store.finish(vec![finish_with(claim, step(1, state, body))]).await.unwrap();
+        store.finish(&[finish_with(claim, step(1, state, body))]).await.unwrap();
     }
     for _ in 0..2 {
         let mut held = new_event(1, 10);
@@ -63,7 +63,7 @@ async fn fill(store: &Embedded) {
         store.ingest(held).await.unwrap();
     }
     let holder = store.claim(now(), vec![(SubscriptionId::from_bytes([4; 16]), 9)]).await.unwrap().remove(0);
-    store.finish(vec![Finish { hold: true, ..finish(&holder, failed()) }]).await.unwrap();
+    store.finish(&[Finish { hold: true, ..finish(&holder, failed()) }]).await.unwrap();
     let again = store.final_deliveries(Default::default(), Status::Success, later, None, 3).await.unwrap().deliveries;
     assert_eq!(store.reopen(again.clone(), now(), None).await.unwrap(), again);
     for kind in Kind::ALL {
@@ -134,7 +134,7 @@ async fn everything_moves_to_the_other_engine(place: Place) {
     let due = claim_at(&moved, now()).await;
     assert!(!due.is_empty() && due.iter().all(|claim| claim.recovered && claim.state == State::Pending));
     assert!(due.iter().any(|claim| claim.external_id.is_some()));
-    moved.finish(due.iter().map(|claim| finish(claim, success())).collect()).await.unwrap();
+    moved.finish(&due.iter().map(|claim| finish(claim, success())).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(moved.figures().damaged, 0);
 }
 
@@ -189,8 +189,8 @@ async fn a_store_that_serves_is_checked_and_exported(place: Place) {
     let work = tokio::spawn(async move {
         for n in 0..150 {
             ingest(&busy, n % 3).await;
-            let steps = claim_all(&busy).await.iter().map(|claim| finish(claim, success())).collect();
-            busy.finish(steps).await.unwrap();
+            let steps: Vec<_> = claim_all(&busy).await.iter().map(|claim| finish(claim, success())).collect();
+            busy.finish(&steps).await.unwrap();
         }
     });
     while !work.is_finished() {

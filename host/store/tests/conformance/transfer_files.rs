@@ -172,7 +172,7 @@ async fn perform(store: &Embedded, directory: &Path, act: Act) {
             for claim in claims {
                 let step = step(claim.attempts + 1, state.clone(), body);
                 store
-                    .finish(vec![Finish { claim: claim.claim, id: claim.id, route: claim.route, step, hold: false }])
+                    .finish(&[Finish { claim: claim.claim, id: claim.id, route: claim.route, step, hold: false }])
                     .await
                     .unwrap();
             }

@@ -88,7 +88,7 @@ impl Scene {
                     let step = Step { state, attempts: 1, at: now, attempt: None, run: Default::default() };
                     finishes.push(Finish { claim: claim.claim, id: claim.id, route: claim.route, step, hold: false });
                 }
-                self.store().finish(finishes).await.unwrap();
+                self.store().finish(&finishes).await.unwrap();
             }
             Happening::Cancel(count) => {
                 for id in self.some(count, false) {
