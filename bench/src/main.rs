@@ -13,6 +13,7 @@
 //! | `sandbox` | one delivery: sandboxed and native |
 //! | `matching` | finding an event's subscriptions among few and among many |
 //! | `preparation` | validation, jq programs and templates |
+//! | `floor` | the parts of a delivery by themselves |
 //! | `throughput` | the daemon under load, with a backlog, beside destinations that hang, while providers change, at its start |
 //! | `builds` | builds of a provider to upgrade to |
 //! | `turns` | times short pieces of work in turns |
@@ -23,6 +24,7 @@
 #[path = "../../tests/src/builds.rs"]
 #[expect(unreachable_pub, reason = "the tests' library, whose file it is, shows it to others")]
 mod builds;
+mod floor;
 mod machine;
 mod matching;
 mod preparation;
@@ -76,6 +78,8 @@ enum What {
     Matching,
     /// The cost of what the host does with an event and a config: validation, jq programs, templates.
     Preparation,
+    /// The parts of a delivery by themselves: an exchange, a call, a durable append.
+    Floor,
     /// The daemon under load: deliveries a second, latencies, processor time.
     Throughput(throughput::Options),
     /// A million deliveries that had to wait: the rate at which they are worked off, memory, the start with them.
@@ -98,6 +102,7 @@ impl What {
             Self::Sandbox(sandbox::Options::default()),
             Self::Matching,
             Self::Preparation,
+            Self::Floor,
             Self::Throughput(throughput::Options::default()),
             Self::Hanging(throughput::hanging::Options::default()),
             Self::Upgrades(throughput::upgrades::Options::default()),
@@ -118,6 +123,7 @@ async fn main() -> Result<()> {
             What::Sandbox(options) => sandbox::run(&options, &common).await?,
             What::Matching => matching::run(&common)?,
             What::Preparation => preparation::run(&common)?,
+            What::Floor => floor::run(&common, &directory).await?,
             What::Throughput(options) => throughput::run(&options, &common, &directory).await?,
             What::Backlog(options) => throughput::backlog::run(&options, &common, &directory).await?,
             What::Hanging(options) => throughput::hanging::run(&options, &common, &directory).await?,

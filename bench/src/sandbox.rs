@@ -108,7 +108,7 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<Section> {
     let bench = Bench::new(address)?;
     let (guests, mut notes) = guests().await?;
     let url = format!("http://{address}/hook");
-    let payload = json!({ "sequence": 1, "padding": "x".repeat(PAYLOAD - 28) }).to_string();
+    let payload = payload();
     let jobs = [
         // The message is made, then the header's name is missing: the same work as below, but no request.
         (
@@ -177,6 +177,40 @@ async fn guests() -> Result<(Vec<Guest>, Vec<String>)> {
     let component = sandboxed::load(std::fs::read(file)?, Some(javascript::folder()?.join("cache"))).await?;
     guests.push(Guest { language: "JavaScript", component, goal: javascript, weight: 10 });
     Ok((guests, Vec::new()))
+}
+
+/// Calls of the webhook provider that make no request.
+pub(crate) struct Calls {
+    bench: Bench,
+    component: postern_runtime::Component,
+    job: Job,
+}
+
+impl Calls {
+    /// Loads the provider. The receiver is not asked for anything.
+    ///
+    /// # Errors
+    /// It does not load.
+    pub(crate) async fn prepare(receiver: SocketAddr) -> Result<Self> {
+        let config = json!({ "url": format!("http://{receiver}/hook"), "authType": "header" }).to_string();
+        let job = Job { config, payload: payload(), sends: false };
+        Ok(Self { bench: Bench::new(receiver)?, component: sandboxed::load(crate::webhook()?, None).await?, job })
+    }
+
+    /// Makes so many, one after the other, each in a fresh instance.
+    ///
+    /// # Errors
+    /// One fails otherwise than it should.
+    pub(crate) async fn make(&self, times: usize) -> Result<()> {
+        for _ in 0..times {
+            sandboxed::deliver(&self.bench, &self.component, &self.job).await?;
+        }
+        Ok(())
+    }
+}
+
+fn payload() -> String {
+    json!({ "sequence": 1, "padding": "x".repeat(PAYLOAD - 28) }).to_string()
 }
 
 async fn measure(bench: &Bench, component: &postern_runtime::Component, job: &Job, calls: usize) -> Result<Times> {

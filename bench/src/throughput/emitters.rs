@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// The bytes of each payload.
-pub(super) const PAYLOAD: usize = 1024;
+pub(crate) const PAYLOAD: usize = 1024;
 
 /// Where emissions go.
 #[derive(Clone, Debug)]
@@ -79,8 +79,12 @@ pub(super) async fn emit(target: &Target, plan: Plan) -> Result<Load> {
     Ok(Load { began, acknowledgements })
 }
 
-async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await.context("the daemon cannot be reached")?;
+/// A connection to whoever takes HTTP there.
+///
+/// # Errors
+/// Nobody does.
+pub(crate) async fn connect(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await.context("nobody can be reached there")?;
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Its error is the error of the request that meets it.

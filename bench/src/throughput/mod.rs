@@ -20,7 +20,7 @@ pub(crate) mod backlog;
 pub(crate) mod bystander;
 mod cell;
 mod daemon;
-mod emitters;
+pub(crate) mod emitters;
 mod figures;
 mod goals;
 pub(crate) mod hanging;
@@ -29,7 +29,7 @@ mod setup;
 pub(crate) mod start;
 mod steady;
 pub(crate) mod upgrades;
-mod usage;
+pub(crate) mod usage;
 
 use crate::Common;
 use crate::receiver::Receiver;

@@ -62,7 +62,7 @@ fn machine_seconds() -> Result<f64> {
 }
 
 /// The processor time of this process so far, in seconds.
-fn own_seconds() -> f64 {
+pub(crate) fn own_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default()).as_secs_f64()
 }
