@@ -64,10 +64,6 @@ fn forget_outer_build(cargo: &mut Command) {
 /// taken back after it, by a change of the process's mappings that interrupts all other processors.
 const INITIAL_HEAP: u32 = 256 << 10;
 
-/// The stack of a component, in bytes. What a call leaves in its memory is looked for page by page, through all of it, so a stack
-/// of the usual 1 MiB costs every call.
-const STACK: u32 = 256 << 10;
-
 /// Panic messages name source files. Shortened, they say the same on every machine, and so the component is the same too.
 fn flags(root: &Path, route: &Route) -> String {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".cargo")));
@@ -76,7 +72,6 @@ fn flags(root: &Path, route: &Route) -> String {
     if route.own_std.as_ref().is_none_or(|own| own.linker.ends_with("rust-lld")) {
         flags.push(format!("-Clink-arg=--initial-heap={INITIAL_HEAP}"));
     }
-    flags.push(format!("-Clink-arg=-zstack-size={STACK}"));
     if let Some(home) = home {
         flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
     }
