@@ -46,7 +46,8 @@ pub(crate) async fn run(common: &Common, directory: &Path) -> Result<Section> {
         let exchanged = own_seconds();
         calls.make(times).await?;
         let called = own_seconds();
-        log(directory, times)?;
+        let mut log = Log::begin(directory)?;
+        (0..times / BATCH).try_for_each(|_| log.append())?;
         let logged = own_seconds();
         mixed(address, &calls, directory, times).await?;
         let seconds = [exchanged - began, called - exchanged, logged - called, logged - began, own_seconds() - logged];
@@ -102,26 +103,28 @@ async fn post(connection: &mut SendRequest<Full<Bytes>>, address: SocketAddr) ->
 /// those of the others out of the processor's caches, and nothing of the kernel's work is shared by several exchanges.
 async fn mixed(address: SocketAddr, calls: &Calls, directory: &Path, times: usize) -> Result<()> {
     let mut connection = connect(address).await?;
-    let mut file: File = tempfile::tempfile_in(directory)?;
-    let batch = vec![0x5a; BATCH * WRITTEN];
+    let mut log = Log::begin(directory)?;
     for number in 1..=times {
         post(&mut connection, address).await?;
         calls.make(1).await?;
         if number % BATCH == 0 {
-            file.write_all(&batch)?;
-            file.sync_data()?;
+            log.append()?;
         }
     }
     Ok(())
 }
 
-/// Appends that are durable when this returns.
-fn log(directory: &Path, times: usize) -> Result<()> {
-    let mut file: File = tempfile::tempfile_in(directory)?;
-    let batch = vec![0x5a; BATCH * WRITTEN];
-    for _ in 0..times / BATCH {
-        file.write_all(&batch)?;
-        file.sync_data()?;
+/// A file that only grows.
+struct Log(File);
+
+impl Log {
+    fn begin(directory: &Path) -> Result<Self> {
+        Ok(Self(tempfile::tempfile_in(directory)?))
     }
-    Ok(())
+
+    /// What is written of a batch is durable when this returns.
+    fn append(&mut self) -> Result<()> {
+        self.0.write_all(&[0x5a; BATCH * WRITTEN])?;
+        Ok(self.0.sync_data()?)
+    }
 }

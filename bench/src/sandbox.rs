@@ -58,6 +58,13 @@ struct Job {
     sends: bool,
 }
 
+impl Job {
+    /// The message is made, then the header's name is missing: the same work as for a delivery, but no request.
+    fn without_request(url: &str) -> Self {
+        Self { config: json!({ "url": url, "authType": "header" }).to_string(), payload: payload(), sends: false }
+    }
+}
+
 /// What both sides use.
 struct Bench {
     broker: Broker,
@@ -108,14 +115,9 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<Section> {
     let bench = Bench::new(address)?;
     let (guests, mut notes) = guests().await?;
     let url = format!("http://{address}/hook");
-    let payload = payload();
     let jobs = [
-        // The message is made, then the header's name is missing: the same work as below, but no request.
-        (
-            "no request made",
-            Job { config: json!({ "url": url, "authType": "header" }).to_string(), payload: payload.clone(), sends: false },
-        ),
-        ("delivered over loopback HTTP", Job { config: json!({ "url": url }).to_string(), payload, sends: true }),
+        ("no request made", Job::without_request(&url)),
+        ("delivered over loopback HTTP", Job { config: json!({ "url": url }).to_string(), payload: payload(), sends: true }),
     ];
     let mut rows = Vec::new();
     let mut data = Vec::new();
@@ -192,8 +194,7 @@ impl Calls {
     /// # Errors
     /// It does not load.
     pub(crate) async fn prepare(receiver: SocketAddr) -> Result<Self> {
-        let config = json!({ "url": format!("http://{receiver}/hook"), "authType": "header" }).to_string();
-        let job = Job { config, payload: payload(), sends: false };
+        let job = Job::without_request(&format!("http://{receiver}/hook"));
         Ok(Self { bench: Bench::new(receiver)?, component: sandboxed::load(crate::webhook()?, None).await?, job })
     }
 

@@ -6,7 +6,7 @@ use crate::check::Prepared;
 use crate::client_certificate::ClientCertificate;
 use crate::clients::Clients;
 use crate::connecting::Connecting;
-use crate::failure::{Failure, is_refused};
+use crate::failure::Failure;
 use crate::headers;
 use crate::limits::{Bound, Limits};
 use crate::message::{Denial, ErrorKind, Header, Request, Response, SendError};
@@ -20,12 +20,9 @@ use crate::secret::Secret;
 use crate::sign::{Digest, Encoding, HmacKey, SignatureAlgorithm};
 use crate::timeouts::Timeouts;
 use crate::transport::{self, Client};
-use bytes::Bytes;
 use futures::FutureExt as _;
 use http::HeaderValue;
-use http::uri::Scheme;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::HttpInfo;
 use parking_lot::Mutex;
 use postern_core::delivery::Exchange;
@@ -43,9 +40,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-
-/// How often a request is sent again that the server did not look at.
-const REFUSED_MOST: u32 = 2;
 
 /// How long before a request's own deadline connecting gives up, so that its error arrives and proves that nothing was sent.
 const CONNECT_MARGIN: Duration = Duration::from_millis(50);
@@ -338,7 +332,7 @@ impl Call {
         if self.broker.0.staged {
             scripted::lead(&mut prepared.url, &mut prepared.headers);
         }
-        let incoming = timeouts.to_first_byte(self.limits(), send(&client, prepared.into_http()?)).await?;
+        let incoming = timeouts.to_first_byte(self.limits(), transport::send(&client, prepared.into_http()?)).await?;
         let (head, mut incoming) = incoming.into_parts();
         record.head(head.extensions.get().map(HttpInfo::remote_addr), head.version);
         let status = head.status.as_u16();
@@ -494,19 +488,6 @@ impl Call {
     pub(crate) fn slots(&self) -> &Mutex<Vec<Option<Exchange>>> {
         &self.exchanges
     }
-}
-
-/// Sends a request; again on another connection when the server says that it has not looked at it.
-async fn send(client: &Client, request: http::Request<Full<Bytes>>) -> Result<http::Response<Incoming>, Failure> {
-    // Only HTTP/2 tells that, which there is only with TLS.
-    let again = if request.uri().scheme() == Some(&Scheme::HTTPS) { REFUSED_MOST } else { 0 };
-    for _ in 0..again {
-        match client.request(request.clone()).await {
-            Err(error) if is_refused(&error) => {}
-            sent => return Ok(sent?),
-        }
-    }
-    Ok(client.request(request).await?)
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
-//! How HTTP clients are made: TLS, pools, deadlines of connecting.
+//! The HTTP clients: how they are made (TLS, pools, deadlines of connecting), and how they send.
 
 use crate::address::Policy;
 use crate::client_certificate::ClientCertificate;
 use crate::connecting::{Connecting, resumption};
+use crate::failure::{Failure, is_refused};
 use crate::limits::{Bound, Limits};
 use crate::options::Error;
 use crate::resolve::{LookUp, Resolver};
 use bytes::Bytes;
 use http::Uri;
+use http::uri::Scheme;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -78,6 +81,9 @@ const KEEP_ALIVE_PROBES: u32 = 3;
 /// How long what was sent may stay unacknowledged until the connection counts as lost.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// How often a request is sent again that the server did not look at.
+const REFUSED_MOST: u32 = 2;
+
 /// TLS 1.2 and 1.3 with these roots.
 pub(crate) fn tls_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -121,6 +127,19 @@ pub(crate) fn client(
         .http1_max_headers(limits.response_headers.saturating_add(1))
         .http2_max_header_list_size(u32::try_from(limits.response_header_bytes.saturating_mul(2)).unwrap_or(u32::MAX))
         .build(InTime(Arc::new(connector)))
+}
+
+/// Sends a request; again on another connection when the server says that it has not looked at it.
+pub(crate) async fn send(client: &Client, request: http::Request<Full<Bytes>>) -> Result<http::Response<Incoming>, Failure> {
+    // Only HTTP/2 tells that, which there is only with TLS.
+    let again = if request.uri().scheme() == Some(&Scheme::HTTPS) { REFUSED_MOST } else { 0 };
+    for _ in 0..again {
+        match client.request(request.clone()).await {
+            Err(error) if is_refused(&error) => {}
+            sent => return Ok(sent?),
+        }
+    }
+    Ok(client.request(request).await?)
 }
 
 /// A client for what the host itself sends to an address that its operator configured, telemetry say. No provider's request
